@@ -1,0 +1,177 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * What a program may assume: the shapes of contexts, the types of helpers' arguments, the meaning of return values.
+ * A contract is data.  The engines' checked interpreter, the verifier, `lower`, the command line and the docs read
+ * the same structs; compiled-in tables and those fetched from an extension at run time look alike.
+ *
+ * A program has a *personality*: the numbers and layouts that its source assumed (Linux's or efW's).  The provider of
+ * a hook has one real context layout; each personality's visible context maps onto it field by field.
+ */
+#ifndef WINBPF_CONTRACT_CONTRACT_H
+#define WINBPF_CONTRACT_CONTRACT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+enum personality { PERSONALITY_LINUX, PERSONALITY_EFW, PERSONALITIES };
+
+struct guid {
+    uint8_t bytes[16]; /* as Windows stores a GUID on little-endian machines */
+};
+
+/* What a helper's argument must be.  The `+ size` kinds take their length in bytes from the next argument. */
+enum arg_kind {
+    ARG_NONE,             /* the helper takes fewer arguments */
+    ARG_ANYTHING,         /* any initialised value */
+    ARG_SCALAR,           /* a number, not a pointer */
+    ARG_CONST_MAP,        /* a map of the kinds in helper_proto.map_kinds */
+    ARG_MAP_KEY,          /* readable, key_size bytes of the map in the CONST_MAP argument */
+    ARG_MAP_VALUE,        /* readable, value_size bytes */
+    ARG_MAP_VALUE_UNINIT, /* writable, value_size bytes; need not be initialised */
+    ARG_CONTEXT,          /* the program's context, unmodified */
+    ARG_CONTEXT_OR_NULL,
+    ARG_MEM,              /* + size: readable */
+    ARG_MEM_OR_NULL,      /* + size: readable, or NULL with size 0 */
+    ARG_MEM_UNINIT,       /* + size: writable */
+    ARG_MEM_UNINIT_OR_NULL,
+    ARG_SIZE,             /* number of bytes, at least 1 */
+    ARG_SIZE_OR_ZERO,
+    ARG_CONST_SIZE_OR_ZERO, /* a constant known before the program runs: the size of what is returned */
+    ARG_RECORD,           /* a reserved record, given up by the call (ring buffer submit, discard) */
+    ARG_CONST_STR,        /* NUL-terminated text in frozen read-only memory */
+    ARG_LONG,             /* writable, 8 bytes, aligned */
+    ARG_INT,              /* writable, 4 bytes, aligned */
+    ARG_CALLBACK,         /* a subprogram of this program */
+    ARG_STACK_OR_NULL,    /* pointer to stack handed to a callback, or NULL */
+    ARG_SPIN_LOCK,        /* pointer to a bpf_spin_lock in a map value */
+    ARG_TIMER,            /* pointer to a bpf_timer in a map value */
+    ARG_DYNPTR,           /* an initialised dynptr on the stack */
+    ARG_DYNPTR_UNINIT,    /* 16 bytes of stack that become a dynptr */
+    ARG_SOCK_COMMON,
+    ARG_SOCKET,
+    ARG_BTF_ID,
+    ARG_KPTR,
+    ARG_KINDS
+};
+
+enum ret_kind {
+    RET_INTEGER,
+    RET_VOID,
+    RET_MAP_VALUE_OR_NULL, /* value_size bytes of the map in the CONST_MAP argument; a map for map-in-map kinds */
+    RET_MEM_OR_NULL,       /* as many bytes as the CONST_SIZE argument says */
+    RET_RECORD_OR_NULL,    /* the same, and must be given up by a call with ARG_RECORD */
+    RET_SOCKET_OR_NULL,
+    RET_SOCK_COMMON_OR_NULL,
+    RET_TCP_SOCK_OR_NULL,
+    RET_DYNPTR_MEM_OR_NULL,
+    RET_BTF_ID,
+    RET_BTF_ID_OR_NULL,
+    RET_NEVER, /* ends the program when it succeeds (tail call); an integer when it fails */
+    RET_KINDS
+};
+
+enum {
+    HELPER_CHANGES_PACKET = 1u << 0, /* packet pointers die */
+    HELPER_TAIL_CALL = 1u << 1,
+    HELPER_GPL_ONLY = 1u << 2,
+    HELPER_MIGHT_SLEEP = 1u << 3,
+    HELPER_CALLS_BACK = 1u << 4,
+    HELPER_WRITES_VALUE = 1u << 5, /* may change or free map values the program still points at */
+};
+
+enum { HELPER_ARGS = 5 };
+
+/* A helper as seen from a program.  `id` per personality, -1 where it has none.  The implementation stands beside it
+ * in src/helpers (struct helper, core/helper.h); verification-only rows have none. */
+struct helper_proto {
+    const char *name; /* without bpf_ */
+    int32_t id[PERSONALITIES];
+    enum ret_kind ret;
+    enum arg_kind args[HELPER_ARGS];
+    uint32_t flags;
+    uint64_t map_kinds;  /* bit n: Linux map kind n is allowed as ARG_CONST_MAP; 0: any */
+    uint8_t max_irql;    /* highest IRQL at which it may run: 0 PASSIVE, 1 APC, 2 DISPATCH */
+};
+
+enum field_kind {
+    FIELD_SCALAR,
+    FIELD_PACKET,      /* pointer to the first byte of packet data */
+    FIELD_PACKET_END,  /* pointer past the last */
+    FIELD_PACKET_META, /* pointer to metadata before the packet */
+    FIELD_MEMORY,      /* pointer to the first byte of some other region (app_id_start) */
+    FIELD_MEMORY_END,
+    FIELD_SOCKET_OR_NULL,
+};
+
+enum {
+    FIELD_READ = 1u << 0,
+    FIELD_WRITE = 1u << 1,
+    FIELD_NARROW = 1u << 2, /* parts of it may be loaded */
+};
+
+/* One visible field, and where the provider keeps it. */
+struct context_field {
+    const char *name;
+    enum field_kind kind;
+    uint16_t offset, size;           /* as the program sees it, bytes */
+    uint16_t real_offset, real_size; /* in the provider's context; a pointer field is 8 bytes there */
+    uint16_t flags;
+    int16_t partner;                 /* index of the _END field of a pointer field, -1 for others */
+};
+
+struct context_layout {
+    uint32_t size; /* visible size, bytes */
+    uint32_t field_count;
+    const struct context_field *fields;
+};
+
+/* Return values a program may give, inclusive, as the int its low 32 bits are. */
+struct return_range {
+    int32_t lowest, highest;
+};
+
+/* How a verdict of a personality reads in the provider's own numbers: real[value - range.lowest]; NULL: as it is. */
+struct return_map {
+    struct return_range range;
+    const uint8_t *real;
+    uint32_t otherwise; /* the provider's number for a value outside the range */
+};
+
+struct program_contract {
+    const char *name; /* "xdp" */
+    struct guid guid;
+    uint32_t type[PERSONALITIES];          /* number; 0 where that personality lacks it */
+    struct context_layout context[PERSONALITIES];
+    struct return_map returns[PERSONALITIES];
+    uint32_t real_size;                    /* bytes of the provider's context */
+    const struct helper_proto *const *helpers; /* its own, beside the general ones; NULL-terminated, may be NULL */
+};
+
+/* Section name to type and attach type (libbpf's SEC names; efW's).  `prefix` ends in '/' where something may follow. */
+struct section_contract {
+    const char *prefix;
+    enum personality personality;
+    uint32_t prog_type, attach_type; /* in the personality's numbers */
+    bool decides; /* only this personality has such a section, so it settles an object's personality */
+};
+
+/* The row whose prefix matches a section name, longest first; NULL where none does. */
+const struct section_contract *contract_section(enum personality personality, const char *section);
+
+/* Does a section of this name exist in efW only?  (bind, recv_accept, process …) */
+bool contract_section_is_efw(const char *section);
+
+/* A program type's name in a personality ("xdp", "sched_cls"); NULL for an unknown number. */
+const char *contract_program_type_name(enum personality personality, uint32_t type);
+
+/* A map kind's bpftool name ("hash") by Linux number; NULL for an unknown one. */
+const char *contract_map_kind_name(uint32_t kind);
+
+/* The Linux number of a map kind of a personality; 0 (UNSPEC) for an unknown one. */
+uint32_t contract_map_kind(enum personality personality, uint32_t number);
+
+/* A helper's name by id, known or merely defined by the personality; NULL where the id is not one. */
+const char *contract_helper_name(enum personality personality, int32_t id);
+
+#endif

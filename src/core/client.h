@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Who issues a command: its handles and its memory.  The core reaches both only through here, so one core serves a
+ * process (handles are real file descriptors, memory is its own), a daemon and a driver (a handle table, and the bytes
+ * that a message carried).  All of a client's memory is hostile: it is copied once and then only the copy is used.
+ */
+#ifndef WINBPF_CORE_CLIENT_H
+#define WINBPF_CORE_CLIENT_H
+
+#include <stddef.h>
+#include <stdint.h>
+#include "base/result.h"
+#include "core/object.h"
+
+struct client;
+
+struct client_ops {
+    /* Gives the client a handle to `object` (takes its own REF_HANDLE reference).  `flags`: BPF_F_RDONLY/WRONLY. */
+    enum result (*handle_open)(struct client *client, struct object *object, uint32_t flags, int *handle);
+    /* The object behind a handle with a REF_LOOKUP reference, and its access flags.  RESULT_BAD_HANDLE for a handle
+     * that is none at all, RESULT_INVALID for one of another making. */
+    enum result (*handle_get)(struct client *client, int handle, struct object **object, uint32_t *flags);
+    /* Copies between the client's memory and ours.  RESULT_FAULT where it has no such memory. */
+    enum result (*read)(struct client *client, void *to, uint64_t from, size_t size);
+    enum result (*write)(struct client *client, uint64_t to, const void *from, size_t size);
+};
+
+struct client {
+    const struct client_ops *ops;
+    enum personality_of_caller { CALLER_LINUX, CALLER_EFW } numbers; /* whose numbers its attrs speak */
+    bool privileged; /* root, administrator */
+};
+
+/* The embedded client of a Linux process (platform/linux): its handles are file descriptors. */
+struct client *client_process(void);
+
+#endif

@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * The execution context as a whole: start, stop, and the one door, bpf().  Everything the system can do is a command
+ * there (man 2 bpf; include/linux/bpf.h has the numbers and union bpf_attr).
+ */
+#ifndef WINBPF_CORE_CORE_H
+#define WINBPF_CORE_CORE_H
+
+#include <stdint.h>
+#include "base/result.h"
+#include "core/client.h"
+#include "engine/engine.h"
+
+struct core_options {
+    /* What loaded programs run in.  Until a verifier vouches for programs this is &engine_checked everywhere but in
+     * tests and benchmarks, which link the engines directly. */
+    const struct engine *engine;
+};
+
+/* Once, before anything else; the caller then registers maps, helpers and hooks. */
+enum result core_start(const struct core_options *options);
+/* Detaches and releases everything: pins, links, programs, maps, epochs.  No command is running. */
+void core_stop(void);
+
+/* One command.  `attr` is an address in the client's memory, `size` bytes long; larger than ours is legal when the tail
+ * is zero (RESULT_TOO_BIG otherwise), smaller too.  *value is what bpf() returns on success (an fd, 0, …). */
+enum result core_command(struct client *client, uint32_t command, uint64_t attr, uint32_t size, int64_t *value);
+
+#endif

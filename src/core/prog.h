@@ -1,0 +1,41 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * A loaded program: its image, its binding (maps and helpers resolved) and its code.  Constant once published, but for
+ * its counters; holds a reference on each of its maps.
+ */
+#ifndef WINBPF_CORE_PROG_H
+#define WINBPF_CORE_PROG_H
+
+#include "base/diag.h"
+#include "core/map.h"
+#include "core/object.h"
+#include "engine/engine.h"
+
+struct prog {
+    struct object object;    /* first */
+    struct engine_tail tail; /* what prog arrays point at */
+    struct arena arena;      /* everything below */
+    struct image image;
+    struct binding binding;
+    struct map **maps;       /* image.map_count */
+    struct btf_object *btf;
+    struct code *code;
+    const struct program_contract *contract;
+    char name[16];
+    uint8_t tag[8];
+    uint64_t load_time;      /* boot ns */
+    uint32_t created_by_uid;
+    uint64_t *run_counts;    /* per CPU slot, 64 bytes apart: runs, then ns */
+    struct epoch_entry retired;
+};
+
+/* From an image whose maps are `maps` (referenced by this call as it succeeds).  Errors in `diag`, as the log. */
+enum result prog_create(const struct image *image, struct map *const *maps, const struct diag *diag, struct prog **out);
+
+/* Runs it once on a provider's context (header before it).  The caller is inside epoch_enter_cpu(), whose CPU is
+ * `cpu`; tail calls are followed.  RESULT_FAULT with *fault (may be NULL) when the checked interpreter stopped it;
+ * *r0 is then the contract's `otherwise`.  *r0 is in the provider's numbers otherwise too (return_map applied). */
+_Requires_epoch_held_
+enum result prog_run(struct prog *prog, uint32_t cpu, void *context, uint64_t *r0, struct code_fault *fault);
+
+#endif
