@@ -78,6 +78,8 @@ enum {
     HELPER_MIGHT_SLEEP = 1u << 3,
     HELPER_CALLS_BACK = 1u << 4,
     HELPER_WRITES_VALUE = 1u << 5, /* may change or free map values the program still points at */
+    HELPER_UNWIND = 1u << 6, /* when it returns 0 the whole program ends with r0 = 0, from any depth of calls; the
+                              * conformance suite's helper 5, never set for a loaded program's helpers */
 };
 
 enum { HELPER_ARGS = 5 };
