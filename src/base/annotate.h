@@ -32,14 +32,14 @@
 #endif
 
 #if defined(__GNUC__)
-#define likely(x)   __builtin_expect(!!(x), 1)
-#define unlikely(x) __builtin_expect(!!(x), 0)
-#define NOINLINE    __attribute__((noinline))
+#define likely(x)     __builtin_expect(!!(x), 1)
+#define unlikely(x)   __builtin_expect(!!(x), 0)
+#define NOINLINE      __attribute__((noinline))
 #define ALWAYS_INLINE inline __attribute__((always_inline))
 #else
-#define likely(x)   (x)
-#define unlikely(x) (x)
-#define NOINLINE    __declspec(noinline)
+#define likely(x)     (x)
+#define unlikely(x)   (x)
+#define NOINLINE      __declspec(noinline)
 #define ALWAYS_INLINE __forceinline
 #endif
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * Where a JIT's code lives: memory that is writable while code is put there and executable afterwards, never both (W^X).
- * The platform supplies one; a NULL pointer to it means that the platform refuses executable memory (HVCI).
+ * Where a JIT's code lives: memory that is writable while code is put there and executable afterwards, never both
+ * (W^X). The platform supplies one; a NULL pointer to it means that the platform refuses executable memory (HVCI).
  */
 #ifndef WINBPF_BASE_EXECUTABLE_H
 #define WINBPF_BASE_EXECUTABLE_H

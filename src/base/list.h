@@ -13,7 +13,10 @@ struct list {
     struct list *next, *prev;
 };
 
-#define LIST_INIT(head) {&(head), &(head)}
+#define LIST_INIT(head)                                                                                                \
+    {                                                                                                                  \
+        &(head), &(head)                                                                                               \
+    }
 
 /* The object of type `type` whose member `member` is at `pointer`. */
 #define container_of(pointer, type, member) ((type *)((char *)(pointer)-offsetof(type, member)))

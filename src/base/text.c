@@ -184,12 +184,21 @@ void text_vformat(struct text *text, const char *format, va_list arguments)
             put_number(text, &spec, value < 0 ? 0 - (uint64_t)value : (uint64_t)value, value < 0, 10, false);
             break;
         }
-        case 'u': spec.plus = spec.space = false; put_number(text, &spec, unsigned_argument(&spec, &list), false, 10, false); break;
+        case 'u':
+            spec.plus = spec.space = false;
+            put_number(text, &spec, unsigned_argument(&spec, &list), false, 10, false);
+            break;
         case 'x':
-        case 'X': spec.plus = spec.space = false; put_number(text, &spec, unsigned_argument(&spec, &list), false, 16, *format == 'X'); break;
+        case 'X':
+            spec.plus = spec.space = false;
+            put_number(text, &spec, unsigned_argument(&spec, &list), false, 16, *format == 'X');
+            break;
         case 'c': text_char(text, (char)va_arg(list, int)); break;
         case 's': put_string(text, &spec, va_arg(list, const char *)); break;
-        case 'p': spec.alternate = true; put_number(text, &spec, (uintptr_t)va_arg(list, void *), false, 16, false); break;
+        case 'p':
+            spec.alternate = true;
+            put_number(text, &spec, (uintptr_t)va_arg(list, void *), false, 16, false);
+            break;
         case '%': text_char(text, '%'); break;
         default: /* an unknown conversion is shown as it stands: its argument's size is unknown, so stop here */
             text_string(text, "%?");

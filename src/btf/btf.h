@@ -15,10 +15,27 @@
 #include "base/result.h"
 
 enum btf_kind {
-    BTF_KIND_VOID, BTF_KIND_INT, BTF_KIND_PTR, BTF_KIND_ARRAY, BTF_KIND_STRUCT, BTF_KIND_UNION, BTF_KIND_ENUM,
-    BTF_KIND_FWD, BTF_KIND_TYPEDEF, BTF_KIND_VOLATILE, BTF_KIND_CONST, BTF_KIND_RESTRICT, BTF_KIND_FUNC,
-    BTF_KIND_FUNC_PROTO, BTF_KIND_VAR, BTF_KIND_DATASEC, BTF_KIND_FLOAT, BTF_KIND_DECL_TAG, BTF_KIND_TYPE_TAG,
-    BTF_KIND_ENUM64, BTF_KINDS
+    BTF_KIND_VOID,
+    BTF_KIND_INT,
+    BTF_KIND_PTR,
+    BTF_KIND_ARRAY,
+    BTF_KIND_STRUCT,
+    BTF_KIND_UNION,
+    BTF_KIND_ENUM,
+    BTF_KIND_FWD,
+    BTF_KIND_TYPEDEF,
+    BTF_KIND_VOLATILE,
+    BTF_KIND_CONST,
+    BTF_KIND_RESTRICT,
+    BTF_KIND_FUNC,
+    BTF_KIND_FUNC_PROTO,
+    BTF_KIND_VAR,
+    BTF_KIND_DATASEC,
+    BTF_KIND_FLOAT,
+    BTF_KIND_DECL_TAG,
+    BTF_KIND_TYPE_TAG,
+    BTF_KIND_ENUM64,
+    BTF_KINDS
 };
 
 enum { BTF_MAX_TYPES = 1 << 20, BTF_MAX_SIZE = 64 << 20 };
@@ -28,11 +45,11 @@ struct btf;
 /* A type's fixed part, unpacked. */
 struct btf_type_view {
     enum btf_kind kind;
-    const char *name;     /* "" for none */
+    const char *name; /* "" for none */
     uint32_t vlen;
     bool kind_flag;
     uint32_t size_or_type; /* size (INT, STRUCT, UNION, ENUM, ENUM64, FLOAT, DATASEC) or the type it refers to */
-    const uint8_t *extra; /* kind-specific data: vlen members, params, … in stored form */
+    const uint8_t *extra;  /* kind-specific data: vlen members, params, … in stored form */
 };
 
 struct btf_member_view {
@@ -43,7 +60,7 @@ struct btf_member_view {
 };
 
 struct btf_var_view { /* a DATASEC's entry */
-    uint32_t type; /* VAR */
+    uint32_t type;    /* VAR */
     uint32_t offset, size;
 };
 
@@ -51,10 +68,11 @@ struct btf_array_view {
     uint32_t type, index_type, count;
 };
 
-/* Reads .BTF bytes (kept by reference: `bytes` must outlive it).  RESULT_INVALID with one line in `diag`. Checks: magic,
- * version, section ranges, every string offset, kind, vlen, size, referenced id, no cycle through typedefs, modifiers,
- * arrays and by-value members, nesting at most 32, member offsets inside their struct, INT encodings, names where the
- * format wants them.  A DATASEC may have size 0 and section-relative zero offsets (before the loader fills it in). */
+/* Reads .BTF bytes (kept by reference: `bytes` must outlive it).  RESULT_INVALID with one line in `diag`. Checks:
+ * magic, version, section ranges, every string offset, kind, vlen, size, referenced id, no cycle through typedefs,
+ * modifiers, arrays and by-value members, nesting at most 32, member offsets inside their struct, INT encodings, names
+ * where the format wants them.  A DATASEC may have size 0 and section-relative zero offsets (before the loader fills it
+ * in). */
 enum result btf_open(struct bytes bytes, struct arena *arena, const struct diag *diag, struct btf **out);
 
 uint32_t btf_type_count(const struct btf *btf); /* ids 1 … count - 1 are valid; 0 is void */
@@ -94,9 +112,12 @@ struct btf_ext;
 enum result btf_ext_open(struct bytes bytes, const struct btf *btf, struct arena *arena, const struct diag *diag,
                          struct btf_ext **out);
 /* Records of the ELF section `section`; *records in the arena of btf_ext_open, *count 0 for none. */
-void btf_ext_funcs(const struct btf_ext *ext, const char *section, const struct btf_func_record **records, uint32_t *count);
-void btf_ext_lines(const struct btf_ext *ext, const char *section, const struct btf_line_record **records, uint32_t *count);
-void btf_ext_cores(const struct btf_ext *ext, const char *section, const struct btf_core_record **records, uint32_t *count);
+void btf_ext_funcs(const struct btf_ext *ext, const char *section, const struct btf_func_record **records,
+                   uint32_t *count);
+void btf_ext_lines(const struct btf_ext *ext, const char *section, const struct btf_line_record **records,
+                   uint32_t *count);
+void btf_ext_cores(const struct btf_ext *ext, const char *section, const struct btf_core_record **records,
+                   uint32_t *count);
 
 /* One CO-RE relocation (Linux Documentation/bpf/llvm_reloc.rst, "CO-RE Relocations"): what the instruction's constant
  * must become for the types of `target`.  *value is the new constant; *exists false when the target lacks the type or

@@ -28,7 +28,7 @@ struct client_ops {
 struct client {
     const struct client_ops *ops;
     enum personality_of_caller { CALLER_LINUX, CALLER_EFW } numbers; /* whose numbers its attrs speak */
-    bool privileged; /* root, administrator */
+    bool privileged;                                                 /* root, administrator */
 };
 
 /* The embedded client of a Linux process (platform/linux): its handles are file descriptors. */

@@ -35,7 +35,8 @@ uint32_t epoch_enter_cpu(struct epoch_state *state);
 void epoch_leave_cpu(struct epoch_state *state);
 
 /* Calls entry->reclaim once every section entered before now has left.  The caller has already unlinked it.  Callable
- * inside a section and under spin locks; reclaim runs at PASSIVE or DISPATCH, outside any section, and may retire more. */
+ * inside a section and under spin locks; reclaim runs at PASSIVE or DISPATCH, outside any section, and may retire more.
+ */
 void epoch_retire(struct epoch_entry *entry, void (*reclaim)(struct epoch_entry *entry));
 
 /* Waits until everything retired before the call has been reclaimed.  Not inside a section. */

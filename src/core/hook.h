@@ -46,7 +46,7 @@ struct link {
     uint32_t attach_type; /* Linux number */
     uint32_t target;
     bool attached;
-    void *provider;       /* the provider's own */
+    void *provider; /* the provider's own */
     struct epoch_entry retired;
 };
 

@@ -22,15 +22,15 @@ struct map {
     struct object object; /* first */
     const struct map_ops *ops;
     char name[16];
-    uint32_t kind;        /* Linux number */
+    uint32_t kind; /* Linux number */
     uint32_t key_size, value_size, max_entries, flags;
     uint64_t extra;
-    uint32_t stride;      /* bytes from value to value where values are in a row */
+    uint32_t stride; /* bytes from value to value where values are in a row */
     enum personality personality;
-    uint32_t frozen;      /* user space may no longer write */
+    uint32_t frozen; /* user space may no longer write */
     uint32_t btf_key, btf_value;
     struct btf_object *btf;
-    struct map *inner;    /* template of a map-in-map */
+    struct map *inner; /* template of a map-in-map */
     struct epoch_entry retired;
 };
 
@@ -61,9 +61,9 @@ struct map_ops {
     enum result (*push)(struct map *map, const void *value, uint64_t flags);
     enum result (*pop)(struct map *map, void *value);
     enum result (*peek)(struct map *map, void *value);
-    /* Kinds whose values are objects (prog array, map-in-map): user space writes an fd, which the core has turned into a
-     * referenced object; on success the map keeps the reference.  read gives the object's id. */
-    enum object_kind holds;      /* meaningful when store is set */
+    /* Kinds whose values are objects (prog array, map-in-map): user space writes an fd, which the core has turned into
+     * a referenced object; on success the map keeps the reference.  read gives the object's id. */
+    enum object_kind holds; /* meaningful when store is set */
     enum result (*store)(struct map *map, const void *key, struct object *object, uint64_t flags);
     /* What an engine may know (values, inlining); the core fills in the rest. */
     void (*describe)(struct map *map, struct engine_map *out);

@@ -15,8 +15,8 @@
 enum object_kind { OBJECT_PROG, OBJECT_MAP, OBJECT_LINK, OBJECT_BTF, OBJECT_KINDS };
 
 enum object_reason {
-    REF_CREATOR,  /* the command that makes it */
-    REF_HANDLE,   /* a client's file descriptor */
+    REF_CREATOR, /* the command that makes it */
+    REF_HANDLE,  /* a client's file descriptor */
     REF_PIN,
     REF_LOOKUP,   /* by id or fd, for the length of a command */
     REF_PROG_MAP, /* a program's map */
@@ -32,7 +32,7 @@ struct object {
     enum object_kind kind;
     uint32_t id; /* 0 until published */
     uint32_t references;
-    struct list entry; /* of the kind's table */
+    struct list entry;                      /* of the kind's table */
     void (*destroy)(struct object *object); /* last reference gone; may defer through epoch_retire */
 #ifdef WINBPF_DEBUG
     uint32_t reasons[REF_REASONS];

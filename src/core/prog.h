@@ -17,15 +17,15 @@ struct prog {
     struct arena arena;      /* everything below */
     struct image image;
     struct binding binding;
-    struct map **maps;       /* image.map_count */
+    struct map **maps; /* image.map_count */
     struct btf_object *btf;
     struct code *code;
     const struct program_contract *contract;
     char name[16];
     uint8_t tag[8];
-    uint64_t load_time;      /* boot ns */
+    uint64_t load_time; /* boot ns */
     uint32_t created_by_uid;
-    uint64_t *run_counts;    /* per CPU slot, 64 bytes apart: runs, then ns */
+    uint64_t *run_counts; /* per CPU slot, 64 bytes apart: runs, then ns */
     struct epoch_entry retired;
 };
 

@@ -27,21 +27,21 @@ struct elf_options {
 
 /* Where a map's static initialiser points (`.values = { [1] = &inner }`, a prog array's programs). */
 struct elf_map_init {
-    uint32_t map, key;     /* map index and slot */
+    uint32_t map, key; /* map index and slot */
     bool is_program;
-    uint32_t target;       /* index of a map or a program */
+    uint32_t target; /* index of a map or a program */
 };
 
 struct elf_object {
     enum personality personality;
     const char *license;
-    uint32_t version;           /* "version" section, 0 for none */
+    uint32_t version; /* "version" section, 0 for none */
     uint32_t map_count, program_count, init_count;
-    struct map_spec *maps;      /* every map of the object, inner templates included; images index this table */
-    struct image *programs;     /* in section and offset order */
+    struct map_spec *maps;  /* every map of the object, inner templates included; images index this table */
+    struct image *programs; /* in section and offset order */
     struct elf_map_init *inits;
-    const struct btf *btf;      /* NULL where absent or dropped as broken */
-    struct bytes btf_bytes;     /* .BTF with DATASEC sizes and offsets filled in: what BTF_LOAD takes */
+    const struct btf *btf;  /* NULL where absent or dropped as broken */
+    struct bytes btf_bytes; /* .BTF with DATASEC sizes and offsets filled in: what BTF_LOAD takes */
 };
 
 /* Reads an object.  RESULT_INVALID: malformed or unsupported, the reason in `diag`. */

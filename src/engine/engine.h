@@ -29,10 +29,10 @@ typedef uint64_t (*helper_fn)(uint64_t r1, uint64_t r2, uint64_t r3, uint64_t r4
 
 /* The 64 bytes before a context.  Written by whoever invokes, before the program is entered. */
 struct context_header {
-    uint64_t cpu;             /* number of the leased CPU slot: per-CPU maps index by it */
-    void *invocation;         /* the core's struct invocation; NULL in raw tests */
-    uint64_t tail_calls;      /* made so far in this invocation */
-    const void *tail_target;  /* set by a tail call that an engine could not jump to: what to run next */
+    uint64_t cpu;            /* number of the leased CPU slot: per-CPU maps index by it */
+    void *invocation;        /* the core's struct invocation; NULL in raw tests */
+    uint64_t tail_calls;     /* made so far in this invocation */
+    const void *tail_target; /* set by a tail call that an engine could not jump to: what to run next */
     uint64_t reserved[4];
 };
 
@@ -51,14 +51,14 @@ enum engine_inline {
 
 /* A map as an engine sees it.  Valid and constant while the code lives. */
 struct engine_map {
-    void *handle;          /* what the program's map pointer is, passed to helpers: struct map * */
-    uint8_t *values;       /* direct values (lddw 6; array kinds); NULL where the kind has none */
-    uint64_t values_size;  /* bytes a program may touch from values */
+    void *handle;         /* what the program's map pointer is, passed to helpers: struct map * */
+    uint8_t *values;      /* direct values (lddw 6; array kinds); NULL where the kind has none */
+    uint64_t values_size; /* bytes a program may touch from values */
     uint32_t kind, key_size, value_size, max_entries;
-    uint32_t stride;       /* bytes from one value to the next in values */
-    uint64_t cpu_stride;   /* bytes from one CPU's values to the next */
-    uint32_t flags;        /* BPF_F_RDONLY_PROG, BPF_F_WRONLY_PROG; */
-    uint32_t inner;        /* index into maps[] of the inner template, IMAGE_NO_INDEX for none */
+    uint32_t stride;     /* bytes from one value to the next in values */
+    uint64_t cpu_stride; /* bytes from one CPU's values to the next */
+    uint32_t flags;      /* BPF_F_RDONLY_PROG, BPF_F_WRONLY_PROG; */
+    uint32_t inner;      /* index into maps[] of the inner template, IMAGE_NO_INDEX for none */
     enum engine_inline how;
     void *(*lookup)(void *handle, const void *key); /* may be NULL */
     struct engine_tail *const *tails; /* PROG_ARRAY: max_entries slots, each NULL or a target; atomically replaced */
@@ -66,7 +66,7 @@ struct engine_map {
 
 /* What a prog array's slot points at: the first member of the core's program, so that a tail call needs no call. */
 struct engine_tail {
-    const void *jit_entry;  /* where another JIT program jumps to (past the prologue); NULL: not jitted */
+    const void *jit_entry; /* where another JIT program jumps to (past the prologue); NULL: not jitted */
     const struct code *code;
 };
 
@@ -78,21 +78,21 @@ struct engine_helper {
 /* Everything an engine needs; borrowed, must outlive the code. */
 struct binding {
     const struct image *image;
-    const struct engine_map *maps;       /* image->map_count */
-    const struct engine_helper *helpers; /* image->helper_count */
+    const struct engine_map *maps;           /* image->map_count */
+    const struct engine_helper *helpers;     /* image->helper_count */
     const struct program_contract *contract; /* NULL for raw programs: r1 = memory, r2 = its length */
 };
 
 enum code_fault_kind {
     FAULT_NONE,
-    FAULT_ACCESS,      /* outside what the program may touch */
-    FAULT_UNINIT,      /* register or stack byte read before it was written */
-    FAULT_POINTER,     /* arithmetic or a store that would make or leak a wild pointer */
-    FAULT_BUDGET,      /* ran longer than allowed */
-    FAULT_CALL,        /* bad helper argument, call depth, unknown callee */
-    FAULT_REFERENCE,   /* a record reserved and neither submitted nor discarded */
-    FAULT_RETURN,      /* r0 unreadable at exit or outside the contract's range */
-    FAULT_INSN,        /* an instruction this engine cannot run */
+    FAULT_ACCESS,    /* outside what the program may touch */
+    FAULT_UNINIT,    /* register or stack byte read before it was written */
+    FAULT_POINTER,   /* arithmetic or a store that would make or leak a wild pointer */
+    FAULT_BUDGET,    /* ran longer than allowed */
+    FAULT_CALL,      /* bad helper argument, call depth, unknown callee */
+    FAULT_REFERENCE, /* a record reserved and neither submitted nor discarded */
+    FAULT_RETURN,    /* r0 unreadable at exit or outside the contract's range */
+    FAULT_INSN,      /* an instruction this engine cannot run */
 };
 
 /* What went wrong in a checked run. */
@@ -106,10 +106,10 @@ struct code_fault {
 
 /* One run. */
 struct run {
-    void *context;         /* r1; header before it */
-    uint64_t raw_length;   /* raw programs: r2, bytes at context; else 0 */
-    uint64_t budget;       /* checked: instructions allowed; 0: the engine's default (4 million) */
-    uint64_t r0;           /* out */
+    void *context;            /* r1; header before it */
+    uint64_t raw_length;      /* raw programs: r2, bytes at context; else 0 */
+    uint64_t budget;          /* checked: instructions allowed; 0: the engine's default (4 million) */
+    uint64_t r0;              /* out */
     struct code_fault *fault; /* checked: out, may be NULL */
 };
 
@@ -119,8 +119,8 @@ struct code;
  * RESULT_NOT_SUPPORTED with a line in diag for what it cannot do. */
 struct engine {
     const char *name;
-    enum result (*compile)(const struct binding *binding, const struct allocator *memory,
-                           const struct executable *exec, const struct diag *diag, struct code **out);
+    enum result (*compile)(const struct binding *binding, const struct allocator *memory, const struct executable *exec,
+                           const struct diag *diag, struct code **out);
     /* RESULT_OK with run->r0; checked: RESULT_FAULT with run->fault filled in. */
     enum result (*run)(const struct code *code, struct run *run);
     void (*destroy)(struct code *code);

@@ -27,14 +27,14 @@ enum { IMAGE_NO_INDEX = 0xffffffffu, IMAGE_MAX_MAPS = 4096, IMAGE_MAX_HELPERS = 
 struct map_spec {
     const char *name;
     uint32_t kind, key_size, value_size, max_entries, flags;
-    uint64_t extra;                   /* map_extra: bloom hashes, … */
-    uint32_t inner;                   /* index of the inner map's spec, IMAGE_NO_INDEX for none */
-    uint32_t btf_key, btf_value;      /* type ids in the image's BTF, 0 for none */
+    uint64_t extra;              /* map_extra: bloom hashes, … */
+    uint32_t inner;              /* index of the inner map's spec, IMAGE_NO_INDEX for none */
+    uint32_t btf_key, btf_value; /* type ids in the image's BTF, 0 for none */
     uint32_t numa_node;
-    uint32_t pinning;                 /* 0 none, 1 by name */
-    uint32_t personality;             /* enum personality: decides the value stride */
-    uint32_t frozen;                  /* 1: contents are read-only to programs and user space once loaded (.rodata) */
-    struct bytes contents;            /* initial first value (.rodata, .data, .bss); empty for none */
+    uint32_t pinning;      /* 0 none, 1 by name */
+    uint32_t personality;  /* enum personality: decides the value stride */
+    uint32_t frozen;       /* 1: contents are read-only to programs and user space once loaded (.rodata) */
+    struct bytes contents; /* initial first value (.rodata, .data, .bss); empty for none */
 };
 
 struct image_helper {
@@ -45,7 +45,7 @@ enum image_linkage { IMAGE_STATIC, IMAGE_GLOBAL };
 
 struct image_func {
     const char *name;
-    uint32_t insn;    /* first instruction; funcs are sorted by it, funcs[0].insn is 0 */
+    uint32_t insn;     /* first instruction; funcs are sorted by it, funcs[0].insn is 0 */
     uint32_t btf_type; /* FUNC type id, 0 for none */
     uint32_t linkage;  /* enum image_linkage */
 };
@@ -57,7 +57,7 @@ struct image_line {
 };
 
 struct image {
-    const char *name;    /* the program's ELF symbol */
+    const char *name; /* the program's ELF symbol */
     const char *section;
     const char *license;
     enum personality personality;

@@ -20,21 +20,21 @@ _Static_assert(sizeof(struct insn) == 8, "an instruction is 8 bytes");
 #endif
 
 enum {
-    ISA_STACK_SIZE = 512,     /* bytes of stack of one subprogram frame */
-    ISA_FRAMES = 8,           /* frames of bpf-to-bpf calls, the main program's included */
-    ISA_TAIL_CALLS = 33,      /* tail calls in one invocation */
-    ISA_REGISTERS = 11,       /* r0 to r10 */
-    ISA_MAX_INSNS = 1000000,  /* instructions in one program */
+    ISA_STACK_SIZE = 512,    /* bytes of stack of one subprogram frame */
+    ISA_FRAMES = 8,          /* frames of bpf-to-bpf calls, the main program's included */
+    ISA_TAIL_CALLS = 33,     /* tail calls in one invocation */
+    ISA_REGISTERS = 11,      /* r0 to r10 */
+    ISA_MAX_INSNS = 1000000, /* instructions in one program */
 };
 
 /* src of a lddw (RFC 9669 section 5.4; 5 and 6 are the same with an index in the place of a handle). */
 enum {
     LDDW_SRC_IMM = 0,
-    LDDW_SRC_MAP_FD = 1,        /* imm: fd */
-    LDDW_SRC_MAP_VALUE = 2,     /* imm: fd, next imm: byte offset into the first value */
-    LDDW_SRC_VARIABLE = 3,      /* imm: BTF id of a kernel variable ("variable address") */
-    LDDW_SRC_CODE = 4,          /* imm: target, instructions relative to the next one ("code address") */
-    LDDW_SRC_MAP_INDEX = 5,     /* imm: map index */
+    LDDW_SRC_MAP_FD = 1,          /* imm: fd */
+    LDDW_SRC_MAP_VALUE = 2,       /* imm: fd, next imm: byte offset into the first value */
+    LDDW_SRC_VARIABLE = 3,        /* imm: BTF id of a kernel variable ("variable address") */
+    LDDW_SRC_CODE = 4,            /* imm: target, instructions relative to the next one ("code address") */
+    LDDW_SRC_MAP_INDEX = 5,       /* imm: map index */
     LDDW_SRC_MAP_INDEX_VALUE = 6, /* imm: map index, next imm: byte offset */
 };
 

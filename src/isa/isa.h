@@ -17,8 +17,8 @@ enum isa_op {
     ISA_INVALID,
 #define ALU(NAME, code, off, group, symbol, value)                                                                     \
     ISA_##NAME##64_IMM, ISA_##NAME##64_REG, ISA_##NAME##32_IMM, ISA_##NAME##32_REG,
-#define ALU1(NAME, code, group, symbol, value) ISA_##NAME##64, ISA_##NAME##32,
-#define MOVSX(NAME, bits, group)               ISA_##NAME##_64, ISA_##NAME##_32, /* MOVSX32_32 never decodes */
+#define ALU1(NAME, code, group, symbol, value)      ISA_##NAME##64, ISA_##NAME##32,
+#define MOVSX(NAME, bits, group)                    ISA_##NAME##_64, ISA_##NAME##_32, /* MOVSX32_32 never decodes */
 #define END(NAME, code, bits, group, symbol, value) ISA_##NAME,
 #define JMP(NAME, code, group, symbol, condition)                                                                      \
     ISA_##NAME##64_IMM, ISA_##NAME##64_REG, ISA_##NAME##32_IMM, ISA_##NAME##32_REG,

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT
  *
- * One vocabulary for the operating system: memory, locks, atomics, time, CPUs, threads.  The stateful rooms (core, maps,
- * helpers, hooks) know nothing else; each platform folder implements it (linux/, later win_user/ and win_kernel/).
- * Names carry context: os_lock may sleep (PASSIVE_LEVEL), os_spin_lock raises to DISPATCH_LEVEL and must not.
+ * One vocabulary for the operating system: memory, locks, atomics, time, CPUs, threads.  The stateful rooms (core,
+ * maps, helpers, hooks) know nothing else; each platform folder implements it (linux/, later win_user/ and
+ * win_kernel/). Names carry context: os_lock may sleep (PASSIVE_LEVEL), os_spin_lock raises to DISPATCH_LEVEL and must
+ * not.
  */
 #ifndef WINBPF_PLATFORM_OS_H
 #define WINBPF_PLATFORM_OS_H
@@ -41,7 +42,8 @@ struct os_shared;
 /* `size` bytes, a multiple of os_page_size().  Zeroed. */
 enum result os_shared_create(size_t size, struct os_shared **out);
 void os_shared_destroy(struct os_shared *shared);
-/* The kernel's or core's own mapping.  Ring buffers: data pages from `twice_from` to the end are mapped twice in a row. */
+/* The kernel's or core's own mapping.  Ring buffers: data pages from `twice_from` to the end are mapped twice in a row.
+ */
 enum result os_shared_map(struct os_shared *shared, size_t twice_from, void **out);
 /* A client's mapping of [offset, offset + length), `writable` or read-only; the in-process form of mmap on a map fd. */
 enum result os_shared_map_client(struct os_shared *shared, size_t offset, size_t length, bool writable, void **out);
@@ -49,14 +51,19 @@ void os_shared_unmap(void *memory, size_t length);
 size_t os_page_size(void);
 
 /* Locks. */
-struct os_lock { void *opaque[8]; };
-struct os_spin_lock { uint32_t opaque; };
+struct os_lock {
+    void *opaque[8];
+};
+struct os_spin_lock {
+    uint32_t opaque;
+};
 void os_lock_init(struct os_lock *lock);
 void os_lock_destroy(struct os_lock *lock);
 _IRQL_requires_max_(PASSIVE_LEVEL)
 void os_lock_acquire(struct os_lock *lock);
 void os_lock_release(struct os_lock *lock);
-/* Spin locks: zero-initialised is unlocked; inline in atomic.h's style for speed.  The returned state goes to release. */
+/* Spin locks: zero-initialised is unlocked; inline in atomic.h's style for speed.  The returned state goes to release.
+ */
 typedef uint8_t os_irql;
 os_irql os_spin_acquire(struct os_spin_lock *lock);
 void os_spin_release(struct os_spin_lock *lock, os_irql state);
@@ -79,7 +86,8 @@ void os_thread_join(struct os_thread *thread);
 void os_sleep_ns(uint64_t ns);
 void os_yield(void);
 
-/* An auto-reset event: wait returns true once per set (sets may coalesce), false after `timeout_ns` (UINT64_MAX: never). */
+/* An auto-reset event: wait returns true once per set (sets may coalesce), false after `timeout_ns` (UINT64_MAX:
+ * never). */
 struct os_event;
 enum result os_event_create(struct os_event **out);
 void os_event_destroy(struct os_event *event);
