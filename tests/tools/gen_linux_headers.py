@@ -101,6 +101,10 @@ def body(members, indent, base, md, union=False):
             clusters[-1]["end"] = max(end, clusters[-1]["end"])
         else:
             clusters.append(dict(start=m["offset"], end=end, members=[m]))
+        last = clusters[-1]
+        if len(last["members"]) > 1: # a union's size is a multiple of its alignment
+            align = max(alignment(member) for member in last["members"])
+            last["end"] = (last["end"] + align - 1) // align * align
     at = base
     for cluster in clusters:
         align = max(alignment(m) for m in cluster["members"])
@@ -151,7 +155,13 @@ def structure(name, md):
                 print("\n".join(body(members, 2, 0, md)))
                 print("    };")
     else:
-        print("\n".join(body(tree(name), 1, 0, md, kind == "union")))
+        members = tree(name)
+        print("\n".join(body(members, 1, 0, md, kind == "union")))
+        align = max([alignment(m) for m in members] or [1])
+        end = max([m["offset"] + m["size"] for m in members] or [0])
+        for at in range((end + align - 1) // align * align, size, 4):
+            if at + 4 <= size and end:
+                print("    __u32 : 32;")
     aligned = md and any("__u64" == f[3] for f in fields[name])
     print("}%s;\n" % (" __attribute__((aligned(8)))" if aligned else ""))
 
