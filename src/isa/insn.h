@@ -33,7 +33,7 @@ enum {
     LDDW_SRC_MAP_FD = 1,          /* imm: fd */
     LDDW_SRC_MAP_VALUE = 2,       /* imm: fd, next imm: byte offset into the first value */
     LDDW_SRC_VARIABLE = 3,        /* imm: BTF id of a kernel variable ("variable address") */
-    LDDW_SRC_CODE = 4,            /* imm: target, instructions relative to the next one ("code address") */
+    LDDW_SRC_CODE = 4,            /* imm: target ("code address"): slot at + 1 + imm, `at` being the first slot */
     LDDW_SRC_MAP_INDEX = 5,       /* imm: map index */
     LDDW_SRC_MAP_INDEX_VALUE = 6, /* imm: map index, next imm: byte offset */
 };
