@@ -17,6 +17,7 @@
 #include "base/executable.h"
 #include "base/result.h"
 #include "platform/atomic.h"
+#include "platform/spin.h"
 
 /* Memory.  Tags are four characters and name the owner in leak reports ("map ", "prog"). os_alloc gives zeroed memory,
  * 16-byte aligned, non-paged in a kernel; NULL when there is none.  os_free takes the size that was asked for. */
@@ -54,19 +55,12 @@ size_t os_page_size(void);
 struct os_lock {
     void *opaque[8];
 };
-struct os_spin_lock {
-    uint32_t opaque;
-};
 void os_lock_init(struct os_lock *lock);
 void os_lock_destroy(struct os_lock *lock);
 _IRQL_requires_max_(PASSIVE_LEVEL)
 void os_lock_acquire(struct os_lock *lock);
 void os_lock_release(struct os_lock *lock);
-/* Spin locks: zero-initialised is unlocked; inline in atomic.h's style for speed.  The returned state goes to release.
- */
-typedef uint8_t os_irql;
-os_irql os_spin_acquire(struct os_spin_lock *lock);
-void os_spin_release(struct os_spin_lock *lock, os_irql state);
+/* struct os_spin_lock, os_spin_acquire(), os_spin_release(): platform/spin.h, inline. */
 
 /* Time, nanoseconds.  Monotonic excludes suspend (ktime_get_ns), boot includes it. */
 uint64_t os_time_monotonic(void);
