@@ -49,8 +49,10 @@ struct map_ops {
     enum result (*update)(struct map *map, const void *key, const void *value, uint64_t flags);
     _Requires_epoch_held_
     enum result (*remove)(struct map *map, const void *key);
-    /* Per-CPU kinds: the value of one CPU; NULL members for the others. */
+    /* Per-CPU kinds: the value of one CPU; NULL members for the others.  update_cpu is a program's update: it writes
+     * the value of the CPU slot that the program runs on. */
     void *(*lookup_cpu)(struct map *map, const void *key, uint32_t cpu);
+    enum result (*update_cpu)(struct map *map, const void *key, const void *value, uint64_t flags, uint32_t cpu);
     /* From user space, where it differs from the above: copies out value_size (per-CPU kinds: round_up(value_size, 8) ×
      * CPUs) bytes.  NULL: the core copies what lookup gives. */
     enum result (*read)(struct map *map, const void *key, void *value, uint64_t flags);
@@ -65,6 +67,9 @@ struct map_ops {
      * a referenced object; on success the map keeps the reference.  read gives the object's id. */
     enum object_kind holds; /* meaningful when store is set */
     enum result (*store)(struct map *map, const void *key, struct object *object, uint64_t flags);
+    /* No handle and no pin refers to the map any more, only programs do; may be NULL.  A prog array lets go of its
+     * programs then: they may be the ones that refer to it. */
+    void (*unreachable)(struct map *map);
     /* What an engine may know (values, inlining); the core fills in the rest. */
     void (*describe)(struct map *map, struct engine_map *out);
     /* mmap: pages the client may map, or NULL. */

@@ -30,7 +30,7 @@ DIRECT = {
     "engine": ["image"],
     "core": ["engine", "platform"],
     "maps": ["core"],
-    "helpers": ["core"],
+    "helpers": ["maps"],
     "hooks": ["core"],
     "wire": ["core"],
     "api": ["core", "elf", "wire"],
