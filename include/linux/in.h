@@ -7,7 +7,7 @@
 
 #include <linux/types.h>
 
-#if !defined(__bpf__) && defined(__has_include)
+#if !defined(__bpf__) && !defined(__BPF__) && defined(__has_include)
 #if __has_include(<netinet/in.h>)
 #include <netinet/in.h>
 #define _WINBPF_IN_FROM_LIBC

@@ -6,7 +6,7 @@
 #ifndef _LINUX_TYPES_H
 #define _LINUX_TYPES_H
 
-#if !defined(__bpf__) && defined(__linux__) && defined(__has_include)
+#if !defined(__bpf__) && !defined(__BPF__) && defined(__linux__) && defined(__has_include)
 #if __has_include(<linux/posix_types.h>)
 #include <linux/posix_types.h> /* other kernel headers expect it from here */
 #endif
