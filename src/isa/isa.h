@@ -71,8 +71,9 @@ enum {
 };
 
 /* Is this a well-formed program?  Every slot decodes, lddw pairs are whole and their second slot is zero but for imm,
- * every jump and local call lands on the first slot of an instruction, r10 is never written, control cannot run off
- * the end (the last instruction is an exit, an unconditional jump or a local-call-free end).  True, or false with
+ * every jump, local call and code address lands on the first slot of an instruction, r10 is never written, control
+ * cannot run off the end (the last instruction is an exit or an unconditional jump) nor fall from one instruction into
+ * a subprogram's first.  lddw 3 is allowed where handles are.  True, or false with
  * *fault.  Constant shifts beyond the width are legal (masked); div by constant zero too (RFC semantics). */
 bool isa_validate(const struct insn *insns, size_t count, unsigned flags, struct isa_fault *fault);
 
@@ -91,8 +92,9 @@ struct isa_names {
 };
 
 /* Writes instruction `at` of `insns` to `out`, no newline.  Returns how many slots it takes (1 or 2; an undecodable
- * slot or a cut lddw takes 1 and reads as ".8byte 0x…").  Jump targets are absolute slot numbers only in
- * ISA_SYNTAX_RFC; else relative as the two models print them. */
+ * slot or a cut lddw takes 1 and reads as ".8byte 0x…").  Jump distances are relative in every syntax, counted as the
+ * instruction does.  What is printed in ISA_SYNTAX_RFC, isa_assemble turns back into the same bytes; `names` is not
+ * used there, and in ISA_SYNTAX_LLVM only for subprograms. */
 size_t isa_disassemble(const struct insn *insns, size_t count, size_t at, enum isa_syntax syntax,
                        const struct isa_names *names, struct text *out);
 
