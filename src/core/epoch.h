@@ -2,7 +2,8 @@
  *
  * Epochs: readers without locks, memory freed only when no reader can still see it (Fraser 2004, "Practical lock
  * freedom", section 5.2.3; our departures are in epoch.c).  A program's invocation is a reader.  Sections nest, need no
- * registration and may end on another thread or CPU than they began.
+ * registration and may end on another thread or CPU than they began; those with a CPU slot end on the thread they
+ * began.
  */
 #ifndef WINBPF_CORE_EPOCH_H
 #define WINBPF_CORE_EPOCH_H
@@ -38,6 +39,13 @@ void epoch_leave_cpu(struct epoch_state *state);
  * inside a section and under spin locks; reclaim runs at PASSIVE or DISPATCH, outside any section, and may retire more.
  */
 void epoch_retire(struct epoch_entry *entry, void (*reclaim)(struct epoch_entry *entry));
+
+/* Reclaims what no reader can see any more, if much is waiting; cheap otherwise.  Not inside a section, no spin lock
+ * held.  epoch_leave() and epoch_leave_cpu() do the same, so only those who retire outside of sections need it. */
+void epoch_poll(void);
+
+/* Entries retired and not yet reclaimed, for tests. */
+uint64_t epoch_pending(void);
 
 /* Waits until everything retired before the call has been reclaimed.  Not inside a section. */
 void epoch_synchronize(void);

@@ -7,8 +7,8 @@
 #ifndef WINBPF_CORE_OBJECT_H
 #define WINBPF_CORE_OBJECT_H
 
+#include <stdbool.h>
 #include <stdint.h>
-#include "base/list.h"
 #include "base/result.h"
 #include "platform/atomic.h"
 
@@ -43,13 +43,22 @@ struct object {
 void object_init(struct object *object, enum object_kind kind, void (*destroy)(struct object *));
 /* Gives it an id and makes it findable. */
 enum result object_publish(struct object *object);
+/* The caller holds a reference already. */
 void object_get(struct object *object, enum object_reason reason);
+/* For an object whose memory is known to be there (an epoch) though its references may all be gone: false then. */
+bool object_get_unless_dying(struct object *object, enum object_reason reason);
 void object_put(struct object *object, enum object_reason reason);
 /* The object with this id, referenced with REF_LOOKUP, or NULL. */
 struct object *object_find(enum object_kind kind, uint32_t id);
 /* Smallest id in use above `id`; 0 for none. */
 uint32_t object_next_id(enum object_kind kind, uint32_t id);
-/* How many are alive, for tests. */
+/* References for one reason; 0 for all reasons in builds that do not count them (WINBPF_DEBUG). */
+uint32_t object_reason_count(const struct object *object, enum object_reason reason);
+/* The name of a reason, for leak reports. */
+const char *object_reason_name(enum object_reason reason);
+/* Forgets the tables; every object must be gone.  Part of core_stop(). */
+void object_stop(void);
+/* How many are alive and published, for tests. */
 uint32_t object_count(enum object_kind kind);
 
 #endif
