@@ -220,9 +220,9 @@ static NOINLINE bool reclaim(bool wait)
     os_store(&epochs.wanted, false);
     struct epoch_entry *all = epochs.kept, *entry, *next;
     for (uint32_t i = 0; i < epochs.cpus; i++) {
+        os_store(&epochs.stacks[i].count, 0);
         if (!os_load(&epochs.stacks[i].top))
             continue;
-        os_store(&epochs.stacks[i].count, 0);
         for (entry = os_exchange(&epochs.stacks[i].top, NULL); entry; entry = next) {
             next = entry->next;
             entry->next = all;

@@ -32,7 +32,6 @@ struct object {
     enum object_kind kind;
     uint32_t id; /* 0 until published */
     uint32_t references;
-    struct list entry;                      /* of the kind's table */
     void (*destroy)(struct object *object); /* last reference gone; may defer through epoch_retire */
 #ifdef WINBPF_DEBUG
     uint32_t reasons[REF_REASONS];
