@@ -246,24 +246,25 @@ static bool parse_register(const struct assembler *a, struct token token, unsign
 
 static bool parse_memory(const struct assembler *a, struct token token, unsigned *base, int16_t *off)
 {
-    struct token inner = {token.at + 1, 0}, offset;
-    size_t i = 1;
+    char squeezed[40]; /* without blanks and brackets: "%r10-8" */
+    struct token inner = {squeezed, 0}, offset;
 
     *off = 0;
     if (!is_memory(token) || token.at[token.length - 1] != ']')
         return complain(a, "not a memory operand:", token);
-    while (i < token.length - 1 && token.at[i] != '+' && token.at[i] != '-')
-        i++;
-    inner.length = i - 1;
-    while (inner.length && is_blank(inner.at[inner.length - 1]))
-        inner.length--;
-    if (!parse_register(a, inner, base))
-        return false;
-    if (i == token.length - 1)
-        return true;
-    offset.at = token.at + i;
-    offset.length = token.length - 1 - i;
-    return parse_off(a, offset, off);
+    for (size_t i = 1; i < token.length - 1; i++) {
+        if (inner.length == sizeof(squeezed))
+            return complain(a, "not a memory operand:", token);
+        if (!is_blank(token.at[i]))
+            squeezed[inner.length++] = token.at[i];
+    }
+    offset = inner;
+    for (inner.length = 0; inner.length < offset.length; inner.length++)
+        if (squeezed[inner.length] == '+' || squeezed[inner.length] == '-')
+            break;
+    offset.at += inner.length;
+    offset.length -= inner.length;
+    return parse_register(a, inner, base) && (!offset.length || parse_off(a, offset, off));
 }
 
 /* A jump's distance in slots from the one after the instruction's first. */

@@ -116,54 +116,40 @@ static uint64_t key(const struct insn *insn)
     }
 }
 
+/* clang-format off */
 static enum isa_op select(uint64_t selected)
 {
     switch (selected) {
-#define ALU(NAME, code, off, group, symbol, value)                                                                     \
-    case KEY((code) | CODE_IMM64, off): return ISA_##NAME##64_IMM;                                                     \
-    case KEY((code) | CODE_REG64, off): return ISA_##NAME##64_REG;                                                     \
-    case KEY((code) | CODE_IMM32, off): return ISA_##NAME##32_IMM;                                                     \
-    case KEY((code) | CODE_REG32, off): return ISA_##NAME##32_REG;                                                     \
-        #define ALU1(NAME, code, group, symbol, value)                                                                 \
-    case KEY((code) | CODE_IMM64, 0): return ISA_##NAME##64;                                                           \
-    case KEY((code) | CODE_IMM32, 0): return ISA_##NAME##32;                                                           \
-        #define MOVSX(NAME, bits, group)                                                                               \
-    case KEY(0xb0 | CODE_REG64, bits): return ISA_##NAME##_64;                                                         \
-    case KEY(0xb0 | CODE_REG32, bits):                                                                                 \
-        return (bits) < 32 ? ISA_##NAME##_32 : ISA_INVALID;
-#define END(NAME, code, bits, group, symbol, value)                                                                    \
-    case KEY(code, bits): return ISA_##NAME;                                                                           \
-        #define JMP(NAME, code, group, symbol, condition)                                                              \
-    case KEY((code) | CODE_JMP_IMM64, 0): return ISA_##NAME##64_IMM;                                                   \
-    case KEY((code) | CODE_JMP_REG64, 0): return ISA_##NAME##64_REG;                                                   \
-    case KEY((code) | CODE_JMP_IMM32, 0): return ISA_##NAME##32_IMM;                                                   \
-    case KEY((code) | CODE_JMP_REG32, 0): return ISA_##NAME##32_REG;                                                   \
-        #define LDX(NAME, code, bits, signed_, group)                                                                  \
-    case KEY(code, 0): return ISA_##NAME;                                                                              \
-        #define ST(NAME, code, bits)                                                                                   \
-    case KEY(code, 0): return ISA_##NAME;                                                                              \
-        #define STX(NAME, code, bits)                                                                                  \
-    case KEY(code, 0): return ISA_##NAME;                                                                              \
-        #define ATOMIC(NAME, imm, fetch, symbol, value)                                                                \
-    case KEY(CODE_ATOMIC64, imm): return ISA_##NAME##64;                                                               \
-    case KEY(CODE_ATOMIC32, imm): return ISA_##NAME##32;                                                               \
-        #define ATOMIC2(NAME, imm)                                                                                     \
-    case KEY(CODE_ATOMIC64, imm): return ISA_##NAME##64;                                                               \
-    case KEY(CODE_ATOMIC32, imm): return ISA_##NAME##32;                                                               \
-        #define LDACQ(NAME, code, bits)                                                                                \
-    case KEY(code, IMM_LDACQ): return ISA_##NAME;                                                                      \
-        #define STREL(NAME, code, bits)                                                                                \
-    case KEY(code, IMM_STREL): return ISA_##NAME;                                                                      \
-        #define LDDW(NAME, src, text)                                                                                  \
-    case KEY(CODE_LDDW, src): return ISA_##NAME;                                                                       \
-        #define LEGACY(NAME, code, bits, indirect)                                                                     \
-    case KEY(code, 0): return ISA_##NAME;                                                                              \
-        #define OTHER(NAME, code, src, text)                                                                           \
-    case KEY(code, src): return ISA_##NAME;                                                                            \
-        #include "isa/isa.def"
-    default: return ISA_INVALID;
+#define CASE(code, selector, NAME) case KEY(code, selector): return ISA_##NAME;
+#define CASES(code, selector, NAME)                                                                                    \
+    CASE((code) | CODE_IMM64, selector, NAME##64_IMM) CASE((code) | CODE_REG64, selector, NAME##64_REG)                \
+    CASE((code) | CODE_IMM32, selector, NAME##32_IMM) CASE((code) | CODE_REG32, selector, NAME##32_REG)
+#define ALU(NAME, code, off, group, symbol, value) CASES(code, off, NAME)
+#define ALU1(NAME, code, group, symbol, value)                                                                         \
+    CASE((code) | CODE_IMM64, 0, NAME##64) CASE((code) | CODE_IMM32, 0, NAME##32)
+#define MOVSX(NAME, bits, group)                                                                                       \
+    CASE(0xb0 | CODE_REG64, bits, NAME##_64)                                                                           \
+    case KEY(0xb0 | CODE_REG32, bits): return (bits) < 32 ? ISA_##NAME##_32 : ISA_INVALID;
+#define END(NAME, code, bits, group, symbol, value) CASE(code, bits, NAME)
+#define JMP(NAME, code, group, symbol, condition)                                                                      \
+    CASE((code) | CODE_JMP_IMM64, 0, NAME##64_IMM) CASE((code) | CODE_JMP_REG64, 0, NAME##64_REG)                      \
+    CASE((code) | CODE_JMP_IMM32, 0, NAME##32_IMM) CASE((code) | CODE_JMP_REG32, 0, NAME##32_REG)
+#define LDX(NAME, code, bits, signed_, group)   CASE(code, 0, NAME)
+#define ST(NAME, code, bits)                    CASE(code, 0, NAME)
+#define STX(NAME, code, bits)                   CASE(code, 0, NAME)
+#define ATOMIC(NAME, imm, fetch, symbol, value) CASE(CODE_ATOMIC64, imm, NAME##64) CASE(CODE_ATOMIC32, imm, NAME##32)
+#define ATOMIC2(NAME, imm)                      CASE(CODE_ATOMIC64, imm, NAME##64) CASE(CODE_ATOMIC32, imm, NAME##32)
+#define LDACQ(NAME, code, bits)                 CASE(code, IMM_LDACQ, NAME)
+#define STREL(NAME, code, bits)                 CASE(code, IMM_STREL, NAME)
+#define LDDW(NAME, src, text)                   CASE(CODE_LDDW, src, NAME)
+#define LEGACY(NAME, code, bits, indirect)      CASE(code, 0, NAME)
+#define OTHER(NAME, code, src, text)            CASE(code, src, NAME)
+#include "isa/isa.def"
+    default:
+        return ISA_INVALID;
     }
 }
+/* clang-format on */
 
 enum isa_op isa_decode(const struct insn *insn)
 {

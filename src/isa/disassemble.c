@@ -312,6 +312,10 @@ static void lddw(const struct writer *w)
     const char *name = map_name(w);
     bool value = w->row->src == LDDW_SRC_MAP_VALUE || w->row->src == LDDW_SRC_MAP_INDEX_VALUE;
 
+    if (llvm(w) && w->row->src != LDDW_SRC_IMM) { /* LLVM leaves the second half out */
+        text_format(w->out, "ld_pseudo r%u, 0x%x, 0x%x", insn_dst(w->insn), w->row->src, (unsigned)w->insn->imm);
+        return;
+    }
     text_format(w->out, "r%u = ", insn_dst(w->insn));
     if (llvm(w)) {
         number(w, (int64_t)w->wide);
