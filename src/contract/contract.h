@@ -31,23 +31,23 @@ enum arg_kind {
     ARG_MAP_VALUE_UNINIT, /* writable, value_size bytes; need not be initialised */
     ARG_CONTEXT,          /* the program's context, unmodified */
     ARG_CONTEXT_OR_NULL,
-    ARG_MEM,              /* + size: readable */
-    ARG_MEM_OR_NULL,      /* + size: readable, or NULL with size 0 */
-    ARG_MEM_UNINIT,       /* + size: writable */
+    ARG_MEM,         /* + size: readable */
+    ARG_MEM_OR_NULL, /* + size: readable, or NULL with size 0 */
+    ARG_MEM_UNINIT,  /* + size: writable */
     ARG_MEM_UNINIT_OR_NULL,
-    ARG_SIZE,             /* number of bytes, at least 1 */
+    ARG_SIZE, /* number of bytes, at least 1 */
     ARG_SIZE_OR_ZERO,
     ARG_CONST_SIZE_OR_ZERO, /* a constant known before the program runs: the size of what is returned */
-    ARG_RECORD,           /* a reserved record, given up by the call (ring buffer submit, discard) */
-    ARG_CONST_STR,        /* NUL-terminated text in frozen read-only memory */
-    ARG_LONG,             /* writable, 8 bytes, aligned */
-    ARG_INT,              /* writable, 4 bytes, aligned */
-    ARG_CALLBACK,         /* a subprogram of this program */
-    ARG_STACK_OR_NULL,    /* pointer to stack handed to a callback, or NULL */
-    ARG_SPIN_LOCK,        /* pointer to a bpf_spin_lock in a map value */
-    ARG_TIMER,            /* pointer to a bpf_timer in a map value */
-    ARG_DYNPTR,           /* an initialised dynptr on the stack */
-    ARG_DYNPTR_UNINIT,    /* 16 bytes of stack that become a dynptr */
+    ARG_RECORD,             /* a reserved record, given up by the call (ring buffer submit, discard) */
+    ARG_CONST_STR,          /* NUL-terminated text in frozen read-only memory */
+    ARG_LONG,               /* writable, 8 bytes, aligned */
+    ARG_INT,                /* writable, 4 bytes, aligned */
+    ARG_CALLBACK,           /* a subprogram of this program */
+    ARG_STACK_OR_NULL,      /* pointer to stack handed to a callback, or NULL */
+    ARG_SPIN_LOCK,          /* pointer to a bpf_spin_lock in a map value */
+    ARG_TIMER,              /* pointer to a bpf_timer in a map value */
+    ARG_DYNPTR,             /* an initialised dynptr on the stack */
+    ARG_DYNPTR_UNINIT,      /* 16 bytes of stack that become a dynptr */
     ARG_SOCK_COMMON,
     ARG_SOCKET,
     ARG_BTF_ID,
@@ -78,8 +78,8 @@ enum {
     HELPER_MIGHT_SLEEP = 1u << 3,
     HELPER_CALLS_BACK = 1u << 4,
     HELPER_WRITES_VALUE = 1u << 5, /* may change or free map values the program still points at */
-    HELPER_UNWIND = 1u << 6, /* when it returns 0 the whole program ends with r0 = 0, from any depth of calls; the
-                              * conformance suite's helper 5, never set for a loaded program's helpers */
+    HELPER_UNWIND = 1u << 6,       /* when it returns 0 the whole program ends with r0 = 0, from any depth of calls; the
+                                    * conformance suite's helper 5, never set for a loaded program's helpers */
 };
 
 enum { HELPER_ARGS = 5 };
@@ -92,8 +92,8 @@ struct helper_proto {
     enum ret_kind ret;
     enum arg_kind args[HELPER_ARGS];
     uint32_t flags;
-    uint64_t map_kinds;  /* bit n: Linux map kind n is allowed as ARG_CONST_MAP; 0: any */
-    uint8_t max_irql;    /* highest IRQL at which it may run: 0 PASSIVE, 1 APC, 2 DISPATCH */
+    uint64_t map_kinds; /* bit n: Linux map kind n is allowed as ARG_CONST_MAP; 0: any */
+    uint8_t max_irql;   /* highest IRQL at which it may run: 0 PASSIVE, 1 APC, 2 DISPATCH */
 };
 
 enum field_kind {
@@ -119,7 +119,8 @@ struct context_field {
     uint16_t offset, size;           /* as the program sees it, bytes */
     uint16_t real_offset, real_size; /* in the provider's context; a pointer field is 8 bytes there */
     uint16_t flags;
-    int16_t partner;                 /* index of the _END field of a pointer field, -1 for others */
+    int16_t partner; /* index of the _END field of a pointer field (of PACKET_META: of PACKET, where
+                      * metadata ends), -1 for others */
 };
 
 struct context_layout {
@@ -143,23 +144,37 @@ struct return_map {
 struct program_contract {
     const char *name; /* "xdp" */
     struct guid guid;
-    uint32_t type[PERSONALITIES];          /* number; 0 where that personality lacks it */
+    uint32_t type[PERSONALITIES]; /* number; 0 where that personality lacks it */
     struct context_layout context[PERSONALITIES];
     struct return_map returns[PERSONALITIES];
-    uint32_t real_size;                    /* bytes of the provider's context */
+    uint32_t real_size;                        /* bytes of the provider's context */
     const struct helper_proto *const *helpers; /* its own, beside the general ones; NULL-terminated, may be NULL */
 };
 
-/* Section name to type and attach type (libbpf's SEC names; efW's).  `prefix` ends in '/' where something may follow. */
+/* Section name to type and attach type (libbpf's SEC names; efW's).  `prefix` ends in '/' where something may follow.
+ */
 struct section_contract {
     const char *prefix;
     enum personality personality;
     uint32_t prog_type, attach_type; /* in the personality's numbers */
-    bool decides; /* only this personality has such a section, so it settles an object's personality */
+    bool decides;        /* only this personality has such a section, so it settles an object's personality */
+    uint32_t prog_flags; /* PROG_FLAG_ of what such a program is loaded with */
 };
 
-/* The row whose prefix matches a section name, longest first; NULL where none does. */
+/* BPF_F_SLEEPABLE and BPF_F_XDP_HAS_FRAGS of PROG_LOAD's prog_flags. */
+enum { PROG_FLAG_SLEEPABLE = 1u << 4, PROG_FLAG_XDP_FRAGS = 1u << 5 };
+
+/* Program and attach types for hooks that Linux lacks, far above those that it has: a Linux-personality program on the
+ * bind hook. */
+enum { LINUX_TYPE_BIND = 10002 };
+
+/* The row that a section name matches, the longest prefix first; NULL where none does.  A Linux prefix with a '/' at
+ * its end matches alone and with anything behind the slash, any other one exactly; efW's match with '/' or '_' and
+ * more. */
 const struct section_contract *contract_section(enum personality personality, const char *section);
+
+/* The row whose prefix is closest to a name that no row matches, for "did you mean"; NULL where none is close. */
+const struct section_contract *contract_section_nearest(enum personality personality, const char *section);
 
 /* Does a section of this name exist in efW only?  (bind, recv_accept, process …) */
 bool contract_section_is_efw(const char *section);
@@ -175,5 +190,22 @@ uint32_t contract_map_kind(enum personality personality, uint32_t number);
 
 /* A helper's name by id, known or merely defined by the personality; NULL where the id is not one. */
 const char *contract_helper_name(enum personality personality, int32_t id);
+
+/* The same for a program of type `type`, which may have helpers of its own (efW: ids from 65536, anew for each type).
+ */
+const char *contract_program_helper_name(enum personality personality, uint32_t type, int32_t id);
+
+/* The program types whose hooks are here, and the one that has this number in a personality; NULL for another. */
+extern const struct program_contract contract_xdp, contract_bind;
+const struct program_contract *contract_program(enum personality personality, uint32_t type);
+
+/* A struct guid's initialiser from the parts of its text: the first three as numbers, the rest byte by byte. */
+#define GUID_BYTES(a, b, c, d0, d1, d2, d3, d4, d5, d6, d7)                                                            \
+    {                                                                                                                  \
+        {                                                                                                              \
+            (a) & 255, (a) >> 8 & 255, (a) >> 16 & 255, (a) >> 24 & 255, (b)&255, (b) >> 8, (c)&255, (c) >> 8, d0, d1, \
+                d2, d3, d4, d5, d6, d7                                                                                 \
+        }                                                                                                              \
+    }
 
 #endif
