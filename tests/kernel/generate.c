@@ -7,8 +7,8 @@
  * overwritten.  Where paths join the scalars are intersected; at a loop's end the scalars it began with are restored.
  * Locked registers are among r6 to r9, so a call never destroys one.
  *
- * Termination of programs: jumps go forward but for loops of at most 6 turns, two deep; a function calls only functions
- * behind it.
+ * Termination of programs: jumps go forward but for loops of at most 4 turns, in them of 2 (the kernel's verifier walks
+ * every turn); a function calls only functions behind it.
  */
 #include <string.h>
 #include "kernel/generate.h"
@@ -511,7 +511,7 @@ static void loop(struct generator *g)
     unsigned counter = choose(g, 0x3c0 & ~g->locked);
     if (counter == NO_REGISTER || g->loops >= 2 || g->depth >= 3)
         return;
-    int32_t turns = 1 + (int32_t)below(g, 6);
+    int32_t turns = 1 + (int32_t)below(g, g->loops ? 2 : 4);
     bool down = one_in(g, 2), top = one_in(g, 2);
     put(g, one_in(g, 2) ? ISA_MOV64_IMM : ISA_MOV32_IMM, counter, 0, 0, down ? turns : 0);
     wrote(g, counter);
@@ -908,7 +908,7 @@ static void emit(struct generator *g, enum isa_op op)
             }
             return;
         case ISA_MAY_GOTO:
-            if (g->function == 0 && g->depth < DEEPEST)
+            if (g->function == 0 && g->depth < DEEPEST && !g->loops)
                 may_goto(g);
             return;
         case ISA_CALL_HELPER: call_helper(g); return;
