@@ -253,7 +253,7 @@ enum result op_decode(const struct engine *engine, const struct binding *binding
 #endif
     ops_at = (sizeof *code + 15) & ~(size_t)15;
     kinds_at = ops_at + (count + 1 + (size_t)planted * PLANTED_OPS) * sizeof(struct op);
-    extra_at = (kinds_at + (count + 1 + (size_t)planted * PLANTED_OPS) * sizeof(uint16_t) + 15) & ~(size_t)15;
+    extra_at = (kinds_at + 2 * (count + 1 + (size_t)planted * PLANTED_OPS) * sizeof(uint16_t) + 15) & ~(size_t)15;
     size = extra_at + extra;
     code = memory->alloc(memory->self, size);
     if (!code)
@@ -268,6 +268,7 @@ enum result op_decode(const struct engine *engine, const struct binding *binding
     code->op_count = count + 1;
     code->ops = (struct op *)((uint8_t *)code + ops_at);
     code->kinds = (uint16_t *)((uint8_t *)code + kinds_at);
+    code->plain = code->kinds + count + 1 + (size_t)planted * PLANTED_OPS;
     code->extra = (uint8_t *)code + extra_at;
     find_packet(binding, code);
 

@@ -47,7 +47,8 @@ struct op_code {
     uint32_t count;    /* instruction slots; ops has OP_TRAP at [count] */
     uint32_t op_count; /* ops in all, planted ones included */
     struct op *ops;
-    uint16_t *kinds;             /* op_count */
+    uint16_t *kinds;             /* op_count: which handler */
+    uint16_t *plain;             /* op_count: the same before the engine chose among handlers; checked only */
     void *extra;                 /* the engine's own part */
     uint16_t packet, packet_end; /* offsets in the provider's context of packet pointers; OP_NO_OFFSET: raw program */
 };
