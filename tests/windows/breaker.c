@@ -1,0 +1,255 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * A driver that breaks one rule of the overlay on request, so that the judge is judged: IOCTL function 0x800 + n breaks
+ * rule n of the list, and the test expects a violation (or, for the last ones, a crash or something left at unload)
+ * whose text holds the rule's words.  Function 0x800 + 0 breaks nothing.
+ */
+#include <ntifs.h>
+
+/* Through the import table rather than mingw's inline CR8, so that the overlay sees them; Windows exports them too. */
+extern KIRQL(NTAPI *imp_KfRaiseIrql)(KIRQL to) __asm__("__imp_KfRaiseIrql");
+extern VOID(NTAPI *imp_KeLowerIrql)(KIRQL to) __asm__("__imp_KeLowerIrql");
+extern KIRQL(NTAPI *imp_KeAcquireSpinLockRaiseToDpc)(PKSPIN_LOCK lock) __asm__("__imp_KeAcquireSpinLockRaiseToDpc");
+extern VOID(NTAPI *imp_KeReleaseSpinLock)(PKSPIN_LOCK lock, KIRQL irql) __asm__("__imp_KeReleaseSpinLock");
+
+static UNICODE_STRING device_name = RTL_CONSTANT_STRING(L"\\Device\\WinbpfBreaker");
+static UNICODE_STRING link_name = RTL_CONSTANT_STRING(L"\\DosDevices\\WinbpfBreaker");
+static KSPIN_LOCK lock;
+static FAST_MUTEX mutex;
+static KDPC dpc;
+static KTIMER timer;
+static KEVENT event;
+static volatile LONG dpc_ran;
+static BOOLEAN leak_dpc_irql;
+
+static VOID NTAPI on_dpc(PKDPC self, PVOID context, PVOID one, PVOID two)
+{
+    InterlockedIncrement(&dpc_ran);
+    if (leak_dpc_irql)
+        imp_KfRaiseIrql(HIGH_LEVEL);
+}
+
+static LARGE_INTEGER in_ms(LONG ms)
+{
+    LARGE_INTEGER due;
+    due.QuadPart = -10000ll * ms;
+    return due;
+}
+
+static void wait_for_dpc(LONG before)
+{
+    LARGE_INTEGER pause = in_ms(1);
+    for (int i = 0; i < 1000 && dpc_ran == before; i++)
+        KeDelayExecutionThread(KernelMode, FALSE, &pause);
+}
+
+/* Breaks rule `number`; returns STATUS_SUCCESS when it has. */
+static NTSTATUS break_rule(ULONG number)
+{
+    PHYSICAL_ADDRESS low = {0}, high, skip = {0};
+    OBJECT_ATTRIBUTES attributes;
+    LARGE_INTEGER size;
+    HANDLE handle;
+    KIRQL old;
+    PMDL mdl;
+    char *memory;
+    LONG before = dpc_ran;
+    EX_RUNDOWN_REF rundown;
+    high.QuadPart = -1;
+    size.QuadPart = 4096;
+    switch (number) {
+    case 0: /* nothing wrong: a bit of everything, by the rules */
+        memory = ExAllocatePoolWithTag(NonPagedPoolNx, 100, 'kaerB');
+        if (!memory)
+            return STATUS_INSUFFICIENT_RESOURCES;
+        ExFreePoolWithTag(memory, 'kaerB');
+        old = imp_KeAcquireSpinLockRaiseToDpc(&lock);
+        KeSetEvent(&event, 0, FALSE);
+        imp_KeReleaseSpinLock(&lock, old);
+        KeInsertQueueDpc(&dpc, NULL, NULL);
+        wait_for_dpc(before);
+        KeSetTimer(&timer, in_ms(2), &dpc);
+        wait_for_dpc(before + 1);
+        ExAcquireFastMutex(&mutex);
+        ExReleaseFastMutex(&mutex);
+        ExInitializeRundownProtection(&rundown);
+        if (!ExAcquireRundownProtection(&rundown))
+            return STATUS_UNSUCCESSFUL;
+        ExReleaseRundownProtection(&rundown);
+        ExWaitForRundownProtectionRelease(&rundown);
+        InitializeObjectAttributes(&attributes, NULL, OBJ_KERNEL_HANDLE, NULL, NULL);
+        if (!NT_SUCCESS(
+                ZwCreateSection(&handle, SECTION_ALL_ACCESS, &attributes, &size, PAGE_READWRITE, SEC_COMMIT, NULL)))
+            return STATUS_INSUFFICIENT_RESOURCES;
+        ZwClose(handle);
+        mdl = MmAllocatePagesForMdlEx(low, high, skip, 4096, MmCached, 0);
+        if (!mdl)
+            return STATUS_INSUFFICIENT_RESOURCES;
+        memory = MmMapLockedPagesSpecifyCache(mdl, KernelMode, MmCached, NULL, FALSE, NormalPagePriority | 0x40000000);
+        if (memory) {
+            memory[0] = (char)0xc3; /* ret */
+            NTSTATUS status = MmProtectMdlSystemAddress(mdl, PAGE_EXECUTE_READ);
+            if (NT_SUCCESS(status))
+                ((void (*)(void))(ULONG_PTR)memory)();
+            MmUnmapLockedPages(memory, mdl);
+        }
+        MmFreePagesFromMdl(mdl);
+        return dpc_ran == before + 2 ? STATUS_SUCCESS : STATUS_UNSUCCESSFUL;
+    case 1: /* a passive routine at DISPATCH_LEVEL */
+        old = imp_KfRaiseIrql(DISPATCH_LEVEL);
+        IoDeleteSymbolicLink(&link_name);
+        imp_KeLowerIrql(old);
+        return IoCreateSymbolicLink(&link_name, &device_name);
+    case 2: /* waiting at DISPATCH_LEVEL */
+        old = imp_KfRaiseIrql(DISPATCH_LEVEL);
+        KeSetEvent(&event, 0, FALSE);
+        {
+            LARGE_INTEGER pause = in_ms(1);
+            KeWaitForSingleObject(&event, Executive, KernelMode, FALSE, &pause);
+        }
+        imp_KeLowerIrql(old);
+        return STATUS_SUCCESS;
+    case 3: /* executable pool */
+        memory = ExAllocatePoolWithTag(NonPagedPool, 16, 'kaerB');
+        ExFreePoolWithTag(memory, 'kaerB');
+        return STATUS_SUCCESS;
+    case 4: /* paged pool at DISPATCH_LEVEL */
+        old = imp_KfRaiseIrql(DISPATCH_LEVEL);
+        memory = ExAllocatePoolWithTag(PagedPool, 16, 'kaerB');
+        imp_KeLowerIrql(old);
+        ExFreePoolWithTag(memory, 'kaerB');
+        return STATUS_SUCCESS;
+    case 5: /* another tag at free */
+        memory = ExAllocatePoolWithTag(NonPagedPoolNx, 16, 'kaerB');
+        ExFreePoolWithTag(memory, 'eslE');
+        return STATUS_SUCCESS;
+    case 6: /* a spin lock twice */
+        old = imp_KeAcquireSpinLockRaiseToDpc(&lock);
+        imp_KeAcquireSpinLockRaiseToDpc(&lock);
+        imp_KeReleaseSpinLock(&lock, old);
+        return STATUS_SUCCESS;
+    case 7: /* releasing what is not held */
+        old = imp_KfRaiseIrql(DISPATCH_LEVEL);
+        imp_KeReleaseSpinLock(&lock, old);
+        return STATUS_SUCCESS;
+    case 8: /* lowering that raises */
+        imp_KeLowerIrql(DISPATCH_LEVEL);
+        imp_KeLowerIrql(PASSIVE_LEVEL);
+        return STATUS_SUCCESS;
+    case 9: /* back from dispatch at a raised IRQL */ imp_KfRaiseIrql(APC_LEVEL); return STATUS_SUCCESS;
+    case 10: /* memory freed with a queued DPC in it */
+        memory = ExAllocatePoolWithTag(NonPagedPoolNx, sizeof(KTIMER), 'kaerB');
+        KeInitializeTimer((PKTIMER)memory);
+        KeSetTimer((PKTIMER)memory, in_ms(60000), &dpc);
+        ExFreePoolWithTag(memory, 'kaerB');
+        KeCancelTimer((PKTIMER)memory);
+        return STATUS_SUCCESS;
+    case 11: /* a DPC that keeps its IRQL */
+        leak_dpc_irql = TRUE;
+        KeInsertQueueDpc(&dpc, NULL, NULL);
+        wait_for_dpc(before);
+        leak_dpc_irql = FALSE;
+        return STATUS_SUCCESS;
+    case 12: /* a handle in whatever process is current */
+        InitializeObjectAttributes(&attributes, NULL, 0, NULL, NULL);
+        ZwCreateSection(&handle, SECTION_ALL_ACCESS, &attributes, &size, PAGE_READWRITE, SEC_COMMIT, NULL);
+        ZwClose(handle);
+        return STATUS_SUCCESS;
+    case 13: /* writable and executable at once */
+        mdl = MmAllocatePagesForMdlEx(low, high, skip, 4096, MmCached, 0);
+        memory = MmMapLockedPagesSpecifyCache(mdl, KernelMode, MmCached, NULL, FALSE, NormalPagePriority | 0x40000000);
+        MmProtectMdlSystemAddress(mdl, PAGE_EXECUTE_READWRITE);
+        MmUnmapLockedPages(memory, mdl);
+        MmFreePagesFromMdl(mdl);
+        return STATUS_SUCCESS;
+    case 14: /* pages freed while mapped */
+        mdl = MmAllocatePagesForMdlEx(low, high, skip, 4096, MmCached, 0);
+        memory = MmMapLockedPagesSpecifyCache(mdl, KernelMode, MmCached, NULL, FALSE, NormalPagePriority | 0x40000000);
+        MmFreePagesFromMdl(mdl);
+        MmUnmapLockedPages(memory, mdl);
+        return STATUS_SUCCESS;
+    case 15: /* an executable mapping */
+        mdl = MmAllocatePagesForMdlEx(low, high, skip, 4096, MmCached, 0);
+        memory = MmMapLockedPagesSpecifyCache(mdl, KernelMode, MmCached, NULL, FALSE, NormalPagePriority);
+        MmUnmapLockedPages(memory, mdl);
+        MmFreePagesFromMdl(mdl);
+        return STATUS_SUCCESS;
+    case 16: /* rundown released more often than acquired */
+        ExInitializeRundownProtection(&rundown);
+        ExReleaseRundownProtection(&rundown);
+        return STATUS_SUCCESS;
+    case 17: /* a fast mutex released by who does not hold it */
+        ExReleaseFastMutex(&mutex);
+        ExInitializeFastMutex(&mutex);
+        imp_KfRaiseIrql(APC_LEVEL);
+        imp_KeLowerIrql(PASSIVE_LEVEL);
+        return STATUS_SUCCESS;
+    case 18: /* left at unload: pool */
+        return ExAllocatePoolWithTag(NonPagedPoolNx, 4096, 'kaeL') ? STATUS_SUCCESS : STATUS_UNSUCCESSFUL;
+    case 19: /* left at unload: a handle */
+        InitializeObjectAttributes(&attributes, NULL, OBJ_KERNEL_HANDLE, NULL, NULL);
+        return ZwCreateSection(&handle, SECTION_ALL_ACCESS, &attributes, &size, PAGE_READWRITE, SEC_COMMIT, NULL);
+    case 20: /* left at unload: a timer */ KeSetTimer(&timer, in_ms(3600000), &dpc); return STATUS_SUCCESS;
+    case 21: /* a step past the end */
+        memory = ExAllocatePoolWithTag(NonPagedPoolNx, 4096, 'kaerB');
+        ((volatile char *)memory)[4096] = 1;
+        return STATUS_SUCCESS;
+    case 22: /* use after free */
+        memory = ExAllocatePoolWithTag(NonPagedPoolNx, 64, 'kaerB');
+        ExFreePoolWithTag(memory, 'kaerB');
+        ((volatile char *)memory)[0] = 1;
+        return STATUS_SUCCESS;
+    default: return STATUS_INVALID_PARAMETER;
+    }
+}
+
+static NTSTATUS finish(PIRP irp, NTSTATUS status)
+{
+    irp->IoStatus.Status = status;
+    irp->IoStatus.Information = 0;
+    IoCompleteRequest(irp, IO_NO_INCREMENT);
+    return status;
+}
+
+static NTSTATUS NTAPI on_open_or_close(PDEVICE_OBJECT device, PIRP irp)
+{
+    return finish(irp, STATUS_SUCCESS);
+}
+
+static NTSTATUS NTAPI on_control(PDEVICE_OBJECT device, PIRP irp)
+{
+    ULONG code = IoGetCurrentIrpStackLocation(irp)->Parameters.DeviceIoControl.IoControlCode;
+    return finish(irp, break_rule((code >> 2 & 0xfff) - 0x800));
+}
+
+static VOID NTAPI on_unload(PDRIVER_OBJECT driver)
+{
+    IoDeleteSymbolicLink(&link_name);
+    IoDeleteDevice(driver->DeviceObject);
+}
+
+NTSTATUS NTAPI DriverEntry(PDRIVER_OBJECT driver, PUNICODE_STRING registry);
+NTSTATUS NTAPI DriverEntry(PDRIVER_OBJECT driver, PUNICODE_STRING registry)
+{
+    PDEVICE_OBJECT device;
+    KeInitializeSpinLock(&lock);
+    ExInitializeFastMutex(&mutex);
+    KeInitializeEvent(&event, SynchronizationEvent, FALSE);
+    KeInitializeDpc(&dpc, on_dpc, NULL);
+    KeInitializeTimer(&timer);
+    driver->DriverUnload = on_unload;
+    driver->MajorFunction[IRP_MJ_CREATE] = driver->MajorFunction[IRP_MJ_CLEANUP] = on_open_or_close;
+    driver->MajorFunction[IRP_MJ_CLOSE] = on_open_or_close;
+    driver->MajorFunction[IRP_MJ_DEVICE_CONTROL] = on_control;
+    NTSTATUS status =
+        IoCreateDevice(driver, 0, &device_name, FILE_DEVICE_UNKNOWN, FILE_DEVICE_SECURE_OPEN, FALSE, &device);
+    if (!NT_SUCCESS(status))
+        return status;
+    status = IoCreateSymbolicLink(&link_name, &device_name);
+    if (!NT_SUCCESS(status)) {
+        IoDeleteDevice(device);
+        return status;
+    }
+    device->Flags &= ~DO_DEVICE_INITIALIZING;
+    return STATUS_SUCCESS;
+}

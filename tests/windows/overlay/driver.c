@@ -1,0 +1,336 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * The life of a driver: loading (DriverEntry at PASSIVE_LEVEL and back), each dispatch routine (entered and left at
+ * PASSIVE_LEVEL with the lock count it came with), IRP_MJ_CLEANUP before IRP_MJ_CLOSE, which Wine never sends, and
+ * unload, after which nothing of the driver may be left.  Handles and references that a driver takes are counted here
+ * too.
+ */
+#include "overlay.h"
+
+#define W(name) wine_routine(name)
+
+enum { DRIVERS = 64 };
+static struct driver {
+    PDRIVER_OBJECT object;
+    PDRIVER_DISPATCH dispatch[IRP_MJ_MAXIMUM_FUNCTION + 1];
+    PDRIVER_UNLOAD unload;
+} drivers[DRIVERS];
+static LONG driver_count;
+
+static struct driver *driver_find(PDRIVER_OBJECT object)
+{
+    for (LONG i = driver_count - 1; i >= 0; i--)
+        if (drivers[i].object == object)
+            return &drivers[i];
+    return NULL;
+}
+
+static NTSTATUS judged(struct driver *driver, UCHAR major, PDEVICE_OBJECT device, PIRP irp)
+{
+    irql_set(PASSIVE_LEVEL);
+    NTSTATUS status = driver->dispatch[major](device, irp);
+    if (irql_now() != PASSIVE_LEVEL) {
+        violation((void *)driver->dispatch[major], "dispatch of IRP major %u returned at IRQL %u", major, irql_now());
+        irql_set(PASSIVE_LEVEL);
+    }
+    return status;
+}
+
+static NTSTATUS NTAPI cleanup_done(PDEVICE_OBJECT device, PIRP irp, PVOID context)
+{
+    ((VOID(NTAPI *)(PIRP))W("IoFreeIrp"))(irp);
+    return STATUS_MORE_PROCESSING_REQUIRED;
+}
+
+static void send_cleanup(struct driver *driver, PDEVICE_OBJECT device, PIRP close)
+{
+    PIRP irp = ((PIRP(NTAPI *)(CCHAR, BOOLEAN))W("IoAllocateIrp"))(device->StackSize, FALSE);
+    if (!irp)
+        return;
+    PIO_STACK_LOCATION stack = IoGetNextIrpStackLocation(irp);
+    stack->MajorFunction = IRP_MJ_CLEANUP;
+    stack->FileObject = IoGetCurrentIrpStackLocation(close)->FileObject;
+    irp->Tail.Overlay.OriginalFileObject = stack->FileObject;
+    irp->Tail.Overlay.Thread = close->Tail.Overlay.Thread;
+    irp->RequestorMode = UserMode;
+    IoSetCompletionRoutine(irp, cleanup_done, NULL, TRUE, TRUE, TRUE);
+    InterlockedIncrement64(&judge->cleanups);
+    ((NTSTATUS(NTAPI *)(PDEVICE_OBJECT, PIRP))W("IoCallDriver"))(device, irp);
+}
+
+static NTSTATUS NTAPI dispatch(PDEVICE_OBJECT device, PIRP irp)
+{
+    struct driver *driver = driver_find(device->DriverObject);
+    UCHAR major = IoGetCurrentIrpStackLocation(irp)->MajorFunction;
+    if (major == IRP_MJ_CLOSE && driver->dispatch[IRP_MJ_CLEANUP])
+        send_cleanup(driver, device, irp);
+    return judged(driver, major, device, irp);
+}
+
+static VOID NTAPI unload(PDRIVER_OBJECT object)
+{
+    struct driver *driver = driver_find(object);
+    void *base = NULL;
+    const wchar_t *name = L"?";
+    if (!driver || !driver->unload)
+        return;
+    void *routine = (void *)driver->unload;
+    driver_of(routine, &base, &name);
+    irql_set(PASSIVE_LEVEL);
+    driver->unload(object);
+    if (irql_now() != PASSIVE_LEVEL)
+        violation(routine, "DriverUnload returned at IRQL %u", irql_now());
+    irql_set(PASSIVE_LEVEL);
+    deferred_report(base, name);
+    handles_report(base, name);
+    pool_report(base, name);
+    driver->object = NULL;
+    InterlockedIncrement64(&judge->unloads);
+}
+
+NTSTATUS NTAPI shim_ZwLoadDriver(PUNICODE_STRING service);
+NTSTATUS NTAPI shim_ZwLoadDriver(PUNICODE_STRING service)
+{
+    wchar_t path[256] = L"\\Driver\\";
+    UNICODE_STRING object_name;
+    PDRIVER_OBJECT object = NULL;
+    irql_set(PASSIVE_LEVEL);
+    long long violations = judge->violations;
+    NTSTATUS status = ((NTSTATUS(NTAPI *)(PUNICODE_STRING))W("ZwLoadDriver"))(service);
+    (void)violations;
+    if (!NT_SUCCESS(status))
+        return status;
+    const wchar_t *end = service->Buffer + service->Length / sizeof(wchar_t), *last = end;
+    while (last > service->Buffer && last[-1] != L'\\')
+        last--;
+    int length = 8;
+    while (last < end && length < 250)
+        path[length++] = *last++;
+    object_name.Buffer = path;
+    object_name.Length = (USHORT)(length * 2);
+    object_name.MaximumLength = sizeof path;
+    NTSTATUS found = ((NTSTATUS(NTAPI *)(PUNICODE_STRING, ULONG, PVOID, ULONG, PVOID, char, PVOID, PVOID *))W(
+        "ObReferenceObjectByName"))(&object_name, 0, NULL, 0, NULL, 0, NULL, (void **)&object);
+    void *base;
+    if (NT_SUCCESS(found) && driver_count < DRIVERS &&
+        driver_of((void *)object->MajorFunction[IRP_MJ_CREATE], &base, NULL)) {
+        struct driver *driver = &drivers[driver_count++];
+        driver->object = object;
+        driver->unload = object->DriverUnload;
+        for (int i = 0; i <= IRP_MJ_MAXIMUM_FUNCTION; i++)
+            if (driver_of((void *)object->MajorFunction[i], &base, NULL)) {
+                driver->dispatch[i] = object->MajorFunction[i];
+                object->MajorFunction[i] = dispatch;
+            }
+        if (object->DriverUnload)
+            object->DriverUnload = unload;
+        else
+            violation((void *)driver->dispatch[IRP_MJ_CREATE], "the driver has no DriverUnload");
+    }
+    if (NT_SUCCESS(found))
+        ((VOID(FASTCALL *)(PVOID))W("ObfDereferenceObject"))(object);
+    return status;
+}
+
+/* Handles that a driver opened, and who did. */
+enum { HANDLES = 4096 };
+static struct open_handle {
+    HANDLE handle;
+    const void *caller;
+} open_handles[HANDLES];
+static volatile LONG handles_lock;
+
+static void opened(HANDLE handle, const void *caller)
+{
+    void *base;
+    if (!driver_of(caller, &base, NULL))
+        return;
+    while (InterlockedExchange(&handles_lock, 1))
+        Sleep(0);
+    for (int i = 0; i < HANDLES; i++)
+        if (!open_handles[i].handle) {
+            open_handles[i].handle = handle;
+            open_handles[i].caller = caller;
+            break;
+        }
+    InterlockedExchange(&handles_lock, 0);
+    InterlockedIncrement64(&judge->handles);
+}
+
+void handles_report(void *base, const wchar_t *name)
+{
+    while (InterlockedExchange(&handles_lock, 1))
+        Sleep(0);
+    for (int i = 0; i < HANDLES; i++) {
+        void *from;
+        if (open_handles[i].handle && driver_of(open_handles[i].caller, &from, NULL) && from == base) {
+            violation(open_handles[i].caller, "left at unload: a handle");
+            open_handles[i].handle = NULL;
+            InterlockedDecrement64(&judge->handles);
+        }
+    }
+    InterlockedExchange(&handles_lock, 0);
+}
+
+NTSTATUS NTAPI shim_ZwClose(HANDLE handle);
+NTSTATUS NTAPI shim_ZwClose(HANDLE handle)
+{
+    static NTSTATUS(NTAPI * real)(HANDLE);
+    void *base;
+    if (!real)
+        real = (NTSTATUS(NTAPI *)(HANDLE))W("ZwClose");
+    require_irql("ZwClose", PASSIVE_LEVEL, CALLER);
+    if (driver_of(CALLER, &base, NULL)) {
+        while (InterlockedExchange(&handles_lock, 1))
+            Sleep(0);
+        for (int i = 0; i < HANDLES; i++)
+            if (open_handles[i].handle == handle) {
+                open_handles[i].handle = NULL;
+                break;
+            }
+        InterlockedExchange(&handles_lock, 0);
+        InterlockedDecrement64(&judge->handles);
+    }
+    return real(handle);
+}
+
+/* OBJ_KERNEL_HANDLE: without it a handle lands in whatever process is current (page of InitializeObjectAttributes). */
+static void kernel_handle(const char *api, POBJECT_ATTRIBUTES attributes, const void *caller)
+{
+    void *base;
+    if (driver_of(caller, &base, NULL) && (!attributes || !(attributes->Attributes & OBJ_KERNEL_HANDLE)))
+        violation(caller, "%s without OBJ_KERNEL_HANDLE", api);
+}
+
+NTSTATUS NTAPI shim_ZwCreateSection(PHANDLE handle, ACCESS_MASK access, POBJECT_ATTRIBUTES attributes,
+                                    PLARGE_INTEGER size, ULONG protection, ULONG kind, HANDLE file);
+NTSTATUS NTAPI shim_ZwCreateSection(PHANDLE handle, ACCESS_MASK access, POBJECT_ATTRIBUTES attributes,
+                                    PLARGE_INTEGER size, ULONG protection, ULONG kind, HANDLE file)
+{
+    static NTSTATUS(NTAPI * real)(PHANDLE, ACCESS_MASK, POBJECT_ATTRIBUTES, PLARGE_INTEGER, ULONG, ULONG, HANDLE);
+    if (!real)
+        real = (NTSTATUS(NTAPI *)(PHANDLE, ACCESS_MASK, POBJECT_ATTRIBUTES, PLARGE_INTEGER, ULONG, ULONG, HANDLE))W(
+            "ZwCreateSection");
+    require_irql("ZwCreateSection", PASSIVE_LEVEL, CALLER);
+    kernel_handle("ZwCreateSection", attributes, CALLER);
+    if (allocation_fails(CALLER))
+        return STATUS_INSUFFICIENT_RESOURCES;
+    NTSTATUS status = real(handle, access, attributes, size, protection, kind, file);
+    if (NT_SUCCESS(status))
+        opened(*handle, CALLER);
+    return status;
+}
+
+NTSTATUS NTAPI shim_ZwOpenKey(PHANDLE handle, ACCESS_MASK access, POBJECT_ATTRIBUTES attributes);
+NTSTATUS NTAPI shim_ZwOpenKey(PHANDLE handle, ACCESS_MASK access, POBJECT_ATTRIBUTES attributes)
+{
+    static NTSTATUS(NTAPI * real)(PHANDLE, ACCESS_MASK, POBJECT_ATTRIBUTES);
+    if (!real)
+        real = (NTSTATUS(NTAPI *)(PHANDLE, ACCESS_MASK, POBJECT_ATTRIBUTES))W("ZwOpenKey");
+    require_irql("ZwOpenKey", PASSIVE_LEVEL, CALLER);
+    kernel_handle("ZwOpenKey", attributes, CALLER);
+    if (allocation_fails(CALLER))
+        return STATUS_INSUFFICIENT_RESOURCES;
+    NTSTATUS status = real(handle, access, attributes);
+    if (NT_SUCCESS(status))
+        opened(*handle, CALLER);
+    return status;
+}
+
+NTSTATUS NTAPI shim_ObReferenceObjectByHandle(HANDLE handle, ACCESS_MASK access, POBJECT_TYPE type,
+                                              KPROCESSOR_MODE mode, PVOID *object,
+                                              POBJECT_HANDLE_INFORMATION information);
+NTSTATUS NTAPI shim_ObReferenceObjectByHandle(HANDLE handle, ACCESS_MASK access, POBJECT_TYPE type,
+                                              KPROCESSOR_MODE mode, PVOID *object,
+                                              POBJECT_HANDLE_INFORMATION information)
+{
+    static NTSTATUS(NTAPI * real)(HANDLE, ACCESS_MASK, POBJECT_TYPE, KPROCESSOR_MODE, PVOID *,
+                                  POBJECT_HANDLE_INFORMATION);
+    static HANDLE(NTAPI * current)(void);
+    void *base;
+    HANDLE copy = handle;
+    if (!real) {
+        current = (HANDLE(NTAPI *)(void))W("PsGetCurrentProcessId");
+        real = (NTSTATUS(NTAPI *)(HANDLE, ACCESS_MASK, POBJECT_TYPE, KPROCESSOR_MODE, PVOID *,
+                                  POBJECT_HANDLE_INFORMATION))W("ObReferenceObjectByHandle");
+    }
+    require_irql("ObReferenceObjectByHandle", PASSIVE_LEVEL, CALLER);
+    if (mode == UserMode) { /* the handle is the client's: bring a copy here, then resolve that */
+        HANDLE process = OpenProcess(0x40 /* PROCESS_DUP_HANDLE */, 0, (ULONG)(ULONG_PTR)current());
+        int copied = process && DuplicateHandle(process, handle, GetCurrentProcess(), &copy, 0, 0, 2);
+        if (process)
+            CloseHandle(process);
+        if (!copied)
+            return STATUS_INVALID_HANDLE;
+    }
+    NTSTATUS status = real(copy, access, type, KernelMode, object, information);
+    if (mode == UserMode)
+        CloseHandle(copy);
+    if (NT_SUCCESS(status) && driver_of(CALLER, &base, NULL))
+        InterlockedIncrement64(&judge->references);
+    return status;
+}
+
+LONG_PTR FASTCALL shim_ObfReferenceObject(PVOID object);
+LONG_PTR FASTCALL shim_ObfReferenceObject(PVOID object)
+{
+    static LONG_PTR(FASTCALL * real)(PVOID);
+    void *base;
+    if (!real)
+        real = (LONG_PTR(FASTCALL *)(PVOID))W("ObfReferenceObject");
+    require_irql("ObfReferenceObject", DISPATCH_LEVEL, CALLER);
+    if (driver_of(CALLER, &base, NULL))
+        InterlockedIncrement64(&judge->references);
+    return real(object);
+}
+
+LONG_PTR FASTCALL shim_ObfDereferenceObject(PVOID object);
+LONG_PTR FASTCALL shim_ObfDereferenceObject(PVOID object)
+{
+    static LONG_PTR(FASTCALL * real)(PVOID);
+    void *base;
+    if (!real)
+        real = (LONG_PTR(FASTCALL *)(PVOID))W("ObfDereferenceObject");
+    require_irql("ObfDereferenceObject", DISPATCH_LEVEL, CALLER);
+    if (driver_of(CALLER, &base, NULL))
+        InterlockedDecrement64(&judge->references);
+    return real(object);
+}
+
+NTSTATUS NTAPI shim_IoCreateDevice(PDRIVER_OBJECT driver, ULONG extension, PUNICODE_STRING name, DEVICE_TYPE type,
+                                   ULONG characteristics, BOOLEAN exclusive, PDEVICE_OBJECT *device);
+NTSTATUS NTAPI shim_IoCreateDevice(PDRIVER_OBJECT driver, ULONG extension, PUNICODE_STRING name, DEVICE_TYPE type,
+                                   ULONG characteristics, BOOLEAN exclusive, PDEVICE_OBJECT *device)
+{
+    static NTSTATUS(NTAPI * real)(PDRIVER_OBJECT, ULONG, PUNICODE_STRING, DEVICE_TYPE, ULONG, BOOLEAN,
+                                  PDEVICE_OBJECT *);
+    void *base;
+    if (!real)
+        real = (NTSTATUS(NTAPI *)(PDRIVER_OBJECT, ULONG, PUNICODE_STRING, DEVICE_TYPE, ULONG, BOOLEAN,
+                                  PDEVICE_OBJECT *))W("IoCreateDevice");
+    require_irql("IoCreateDevice", APC_LEVEL, CALLER);
+    if (driver_of(CALLER, &base, NULL)) {
+        if (!(characteristics & FILE_DEVICE_SECURE_OPEN))
+            violation(CALLER, "IoCreateDevice without FILE_DEVICE_SECURE_OPEN");
+        if (allocation_fails(CALLER))
+            return STATUS_INSUFFICIENT_RESOURCES;
+        InterlockedIncrement64(&judge->devices);
+    }
+    NTSTATUS status = real(driver, extension, name, type, characteristics, exclusive, device);
+    if (!NT_SUCCESS(status) && driver_of(CALLER, &base, NULL))
+        InterlockedDecrement64(&judge->devices);
+    return status;
+}
+
+VOID NTAPI shim_IoDeleteDevice(PDEVICE_OBJECT device);
+VOID NTAPI shim_IoDeleteDevice(PDEVICE_OBJECT device)
+{
+    static VOID(NTAPI * real)(PDEVICE_OBJECT);
+    void *base;
+    if (!real)
+        real = (VOID(NTAPI *)(PDEVICE_OBJECT))W("IoDeleteDevice");
+    require_irql("IoDeleteDevice", APC_LEVEL, CALLER);
+    if (driver_of(CALLER, &base, NULL))
+        InterlockedDecrement64(&judge->devices);
+    real(device);
+}
