@@ -6,6 +6,7 @@
  * personality and one type, that of the first one ever stored, because a tail call keeps the caller's context.
  * User space writes program handles and reads program ids; programs can only jump.
  */
+#include "base/list.h"
 #include "core/prog.h"
 #include "maps/index.h"
 #include "maps/maps.h"

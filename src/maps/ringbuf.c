@@ -171,17 +171,13 @@ void *ringbuf_reserve(struct map *map, uint64_t size)
     uint64_t consumer = os_load_acquire(ring->consumer);
     os_irql state = os_spin_acquire(&ring->lock);
     uint64_t producer = os_load(ring->producer), after = producer + length, pending = ring->pending;
-    /* Committed records are pending no longer.  Looking at them only when it matters keeps their lines with the
-     * consumer: while the oldest that might be busy is not in the way, it need not be known better. */
-    if (unlikely(after - pending > ring->mask)) {
-        while (pending != producer) {
-            uint32_t head = os_load(&((struct header *)(void *)(ring->data + (pending & ring->mask)))->length);
-            if (head & BUSY)
-                break;
-            pending += rounded(head & ~DISCARD);
-        }
-        ring->pending = pending;
+    while (pending != producer) {
+        uint32_t head = os_load(&((struct header *)(void *)(ring->data + (pending & ring->mask)))->length);
+        if (head & BUSY)
+            break;
+        pending += rounded(head & ~DISCARD);
     }
+    ring->pending = pending;
     if (unlikely(after - consumer > ring->mask || after - pending > ring->mask)) {
         os_spin_release(&ring->lock, state);
         return NULL;
