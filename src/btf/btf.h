@@ -42,6 +42,15 @@ enum { BTF_MAX_TYPES = 1 << 20, BTF_MAX_SIZE = 64 << 20 };
 
 struct btf;
 
+/* Where a BTF header says its two sections are; both inside the bytes. */
+struct btf_layout {
+    struct bytes types, strings;
+};
+
+/* The header alone: magic, version, and two sections that lie inside `bytes`, strings closed by a NUL.  True, or false
+ * with a static text in *reason. */
+bool btf_layout(struct bytes bytes, struct btf_layout *out, const char **reason);
+
 /* A type's fixed part, unpacked. */
 struct btf_type_view {
     enum btf_kind kind;
@@ -86,8 +95,24 @@ struct btf_member_view btf_member(const struct btf *btf, uint32_t struct_id, uin
 struct btf_var_view btf_datasec_var(const struct btf *btf, uint32_t datasec_id, uint32_t index);
 struct btf_array_view btf_array_type(const struct btf *btf, uint32_t array_id);
 
+/* Enumerator `index` of an ENUM or ENUM64: its name and its value, sign-extended where the type is signed. */
+const char *btf_enumerator(const struct btf *btf, uint32_t enum_id, uint32_t index, int64_t *value);
+
+/* Is this INT or enumeration signed? */
+bool btf_is_signed(const struct btf *btf, uint32_t id);
+
+/* Byte offset of a type's record in btf_bytes(): its entries follow the first 12 bytes. */
+uint32_t btf_type_offset(const struct btf *btf, uint32_t id);
+
 /* First id ≥ 1 with this kind and name; 0 for none. */
 uint32_t btf_find(const struct btf *btf, enum btf_kind kind, const char *name);
+
+/* The ids > `after` whose name, without a ___flavor, is the first `length` characters of `name`, smallest first; 0 after
+ * the last. */
+uint32_t btf_find_essential(const struct btf *btf, const char *name, size_t length, uint32_t after);
+
+/* Length of a name without its flavor: "sock___old" counts as "sock". */
+size_t btf_essential_length(const char *name);
 
 /* Typedefs, const, volatile, restrict and type tags taken off. */
 uint32_t btf_skip_modifiers(const struct btf *btf, uint32_t id);
@@ -119,14 +144,24 @@ void btf_ext_lines(const struct btf_ext *ext, const char *section, const struct 
 void btf_ext_cores(const struct btf_ext *ext, const char *section, const struct btf_core_record **records,
                    uint32_t *count);
 
+/* enum bpf_core_relo_kind. */
+enum btf_core_kind {
+    BTF_CORE_FIELD_OFFSET, BTF_CORE_FIELD_SIZE, BTF_CORE_FIELD_EXISTS, BTF_CORE_FIELD_SIGNED, BTF_CORE_FIELD_LSHIFT,
+    BTF_CORE_FIELD_RSHIFT, BTF_CORE_TYPE_LOCAL, BTF_CORE_TYPE_TARGET, BTF_CORE_TYPE_EXISTS, BTF_CORE_TYPE_SIZE,
+    BTF_CORE_ENUM_EXISTS, BTF_CORE_ENUM_VALUE, BTF_CORE_TYPE_MATCHES, BTF_CORE_KINDS
+};
+
 /* One CO-RE relocation (Linux Documentation/bpf/llvm_reloc.rst, "CO-RE Relocations"): what the instruction's constant
  * must become for the types of `target`.  *value is the new constant; *exists false when the target lacks the type or
  * field (then the instruction is poisoned unless the kind asks about existence). */
 struct btf_core_result {
     uint64_t local, value; /* the constant for the local types, for the target's */
     bool exists;           /* the target has it */
+    bool check_local;      /* the instruction must hold `local` before it is patched (not so for bit fields) */
     uint32_t field_size;   /* new size in bytes of the accessed field (FIELD_BYTE_OFFSET), 0 unchanged */
+    bool resizable;        /* the field is an unsigned integer or a pointer on both sides: a load may change its width */
 };
+/* `target` NULL: the local types are the target. */
 enum result btf_core_resolve(const struct btf *local, const struct btf_core_record *record, const struct btf *target,
                              struct arena *arena, const struct diag *diag, struct btf_core_result *out);
 

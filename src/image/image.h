@@ -21,7 +21,9 @@
 #include "contract/contract.h"
 #include "isa/insn.h"
 
-enum { IMAGE_NO_INDEX = 0xffffffffu, IMAGE_MAX_MAPS = 4096, IMAGE_MAX_HELPERS = 4096, IMAGE_NAME = 128 };
+enum { IMAGE_NO_INDEX = 0xffffffffu, IMAGE_MAX_MAPS = 4096, IMAGE_MAX_HELPERS = 4096, IMAGE_NAME = 128, IMAGE_TEXT = 1024 };
+
+/* Names have less than IMAGE_NAME bytes, section and license less than IMAGE_TEXT; NULL reads as "". */
 
 /* A map to be created, in the Linux ABI's terms (kind is the Linux number whatever the personality). */
 struct map_spec {
@@ -71,6 +73,14 @@ struct image {
     const struct image_line *lines; /* sorted by insn */
     struct bytes btf;               /* raw .BTF, empty for none */
 };
+
+/* Turns the helper ids of `insns` (call src 0) into indices, in place, and sets helpers and helper_count of *image.
+ * RESULT_TOO_BIG for more than IMAGE_MAX_HELPERS different ones. */
+enum result image_number_helpers(struct insn *insns, uint32_t count, struct arena *arena, struct image *image);
+
+/* Sets funcs and func_count of *image from its instructions: the start, and every target of a local call or code
+ * address.  For bytecode that came without function records; names and types stay empty. */
+enum result image_find_funcs(struct arena *arena, struct image *image);
 
 /* The flat form, in `arena`. RESULT_NO_MEMORY or RESULT_TOO_BIG otherwise. */
 enum result image_encode(const struct image *image, struct arena *arena, struct bytes *out);
