@@ -15,12 +15,17 @@ struct core_options {
     /* What loaded programs run in.  Until a verifier vouches for programs this is &engine_checked everywhere but in
      * tests and benchmarks, which link the engines directly. */
     const struct engine *engine;
+    /* Executable memory for engines that compile to machine code; NULL: none. */
+    const struct executable *executable;
 };
 
 /* Once, before anything else; the caller then registers maps, helpers and hooks. */
 enum result core_start(const struct core_options *options);
 /* Detaches and releases everything: pins, links, programs, maps, epochs.  No command is running. */
 void core_stop(void);
+
+/* The name of a command ("MAP_CREATE"), NULL for an unknown number. */
+const char *core_command_name(uint32_t command);
 
 /* One command.  `attr` is an address in the client's memory, `size` bytes long; larger than ours is legal when the tail
  * is zero (RESULT_TOO_BIG otherwise), smaller too.  *value is what bpf() returns on success (an fd, 0, …). */

@@ -84,9 +84,17 @@ void map_register(const struct map_ops *ops);
 /* Bytes user space reads or writes for one value: value_size, or the sum over CPUs for per-CPU kinds. */
 size_t map_user_value_size(const struct map *map);
 
-/* Makes and publishes a map; *out holds REF_CREATOR. */
+/* Makes and publishes a map; *out holds REF_CREATOR.  `inner`: template of a map-in-map, NULL for none. */
 enum result map_create(const struct map_spec *spec, struct map *inner, struct map **out);
 
+/* The same with the BTF that spec->btf_key and btf_value are ids of; the map takes a reference of its own. */
+enum result map_create_typed(const struct map_spec *spec, struct map *inner, struct btf_object *btf, struct map **out);
+
+/* Is `name` (at most 15 characters, ended by a NUL) one that maps and programs may have: letters, digits, _ and . */
+bool core_name_valid(const char name[16]);
+
+/* The ops of a kind, NULL where none is registered. */
+const struct map_ops *map_kind(uint32_t kind);
 /* Is this kind's storage one value per CPU? */
 static inline bool map_is_percpu(uint32_t kind)
 {

@@ -33,8 +33,15 @@ static uint32_t place_above(const struct table *table, uint32_t id)
     return low;
 }
 
+static bool reaches(enum object_reason reason)
+{
+    return reason == REF_HANDLE || reason == REF_PIN;
+}
+
 static void count_reason(struct object *object, enum object_reason reason, int change)
 {
+    if (change > 0 && reaches(reason))
+        os_fetch_add(&object->reachable, 1);
 #ifdef WINBPF_DEBUG
     uint32_t before = os_fetch_add(&object->reasons[reason], (uint32_t)change);
     bug_if(change < 0 && before == 0);
@@ -46,6 +53,8 @@ void object_init(struct object *object, enum object_kind kind, void (*destroy)(s
     object->kind = kind;
     object->id = 0;
     object->references = 1;
+    object->reachable = 0;
+    object->unreachable = NULL;
     object->destroy = destroy;
 #ifdef WINBPF_DEBUG
     memset(object->reasons, 0, sizeof object->reasons);
@@ -128,6 +137,8 @@ bool object_get_unless_dying(struct object *object, enum object_reason reason)
 
 void object_put(struct object *object, enum object_reason reason)
 {
+    if (reaches(reason) && os_fetch_sub(&object->reachable, 1) == 1 && object->unreachable)
+        object->unreachable(object);
     count_reason(object, reason, -1);
     uint32_t before = os_fetch_sub(&object->references, 1);
     bug_if(before == 0);
@@ -199,7 +210,9 @@ void object_stop(void)
 {
     for (unsigned kind = 0; kind < OBJECT_KINDS; kind++) {
         struct table *table = &tables[kind];
+#ifdef WINBPF_DEBUG
         bug_if(table->count);
+#endif
         os_free(table->rows, table->capacity * sizeof *table->rows, TAG);
         memset(table, 0, sizeof *table);
     }

@@ -12,7 +12,7 @@
 #include "base/result.h"
 #include "platform/atomic.h"
 
-enum object_kind { OBJECT_PROG, OBJECT_MAP, OBJECT_LINK, OBJECT_BTF, OBJECT_KINDS };
+enum object_kind { OBJECT_PROG, OBJECT_MAP, OBJECT_LINK, OBJECT_BTF, OBJECT_STATS, OBJECT_KINDS };
 
 enum object_reason {
     REF_CREATOR, /* the command that makes it */
@@ -32,7 +32,9 @@ struct object {
     enum object_kind kind;
     uint32_t id; /* 0 until published */
     uint32_t references;
-    void (*destroy)(struct object *object); /* last reference gone; may defer through epoch_retire */
+    uint32_t reachable;                         /* handles and pins among them */
+    void (*destroy)(struct object *object);     /* last reference gone; may defer through epoch_retire */
+    void (*unreachable)(struct object *object); /* the last handle or pin is gone; may be NULL */
 #ifdef WINBPF_DEBUG
     uint32_t reasons[REF_REASONS];
 #endif

@@ -11,6 +11,14 @@
 #include "core/object.h"
 #include "engine/engine.h"
 
+struct hook_ops;
+
+/* What a run's context_header points at as `invocation`. */
+struct invocation {
+    struct prog *prog; /* the one that was entered; a tail call does not change it */
+    uint32_t cpu;
+};
+
 struct prog {
     struct object object;    /* first */
     struct engine_tail tail; /* what prog arrays point at */
@@ -21,17 +29,34 @@ struct prog {
     struct btf_object *btf;
     struct code *code;
     const struct program_contract *contract;
+    const struct hook_ops *hook;
     char name[16];
     uint8_t tag[8];
     uint64_t load_time; /* boot ns */
     uint32_t created_by_uid;
-    uint64_t *run_counts; /* per CPU slot, 64 bytes apart: runs, then ns */
+    struct prog_counts *run_counts; /* per CPU slot, 64 bytes apart: runs, then ns */
     struct epoch_entry retired;
 };
 
+/* Counters of one CPU slot; the sum over slots is what a listing shows. */
+struct prog_counts {
+    uint64_t runs;
+    uint64_t ns; /* only while BPF_ENABLE_STATS asks for it */
+    uint64_t pad[6];
+};
 /* From an image whose maps are `maps` (referenced by this call as it succeeds).  Errors in `diag`, as the log. */
 enum result prog_create(const struct image *image, struct map *const *maps, const struct diag *diag, struct prog **out);
 
+/* The same with the BTF that the image's types and lines are of (NULL: none); the program takes its own reference. */
+enum result prog_create_typed(const struct image *image, struct map *const *maps, struct btf_object *btf,
+                              const struct diag *diag, struct prog **out);
+
+/* Sums of the counters. */
+void prog_counts(const struct prog *prog, uint64_t *runs, uint64_t *ns);
+
+/* The first 8 bytes of the SHA-256 of the instructions as the caller gave them, map handles and indices taken as 0:
+ * Linux's tag since 6.18. */
+void prog_tag(const struct insn *insns, uint32_t count, uint8_t tag[8]);
 /* Runs it once on a provider's context (header before it).  The caller is inside epoch_enter_cpu(), whose CPU is
  * `cpu`; tail calls are followed.  RESULT_FAULT with *fault (may be NULL) when the checked interpreter stopped it;
  * *r0 is then the contract's `otherwise`.  *r0 is in the provider's numbers otherwise too (return_map applied). */

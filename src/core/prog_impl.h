@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * What the command files know of programs beyond prog.h.
+ */
+#ifndef WINBPF_CORE_PROG_IMPL_H
+#define WINBPF_CORE_PROG_IMPL_H
+
+#include "core/core.h"
+#include "core/prog.h"
+
+void prog_start(const struct core_options *options);
+
+/* Raises or lowers the number of those who want run times counted. */
+void prog_time_runs(int change);
+
+/* The instructions as a listing shows them: helper ids, and map ids in the place of handles.  From `memory`, insn_count
+ * of them; NULL when there is none. */
+struct insn *prog_caller_insns(const struct prog *prog, const struct allocator *memory);
+
+bool prog_gpl_compatible(const struct prog *prog);
+
+#endif
