@@ -749,6 +749,19 @@ static void access_by(struct generator *g, enum isa_op op, struct place place, u
     }
 }
 
+/* Linux 6.18's verifier does not count what an atomic fetches from the stack as read: it may prune a path on which the
+ * slot held something else, and then remove branches that the fetched number decides.  So it must not know the number.
+ */
+static void hide(struct generator *g, unsigned reg, struct place place)
+{
+    if (!g->out->kernel || place.base == g->buffer)
+        return;
+    unsigned unknown = target(g, 1u << reg);
+    put(g, ISA_LDXDW, unknown, g->buffer, (int)below(g, WORLD_BUFFER - 7), 0);
+    put(g, ISA_XOR64_REG, reg, unknown, 0, 0);
+    wrote(g, unknown);
+}
+
 static void access_memory(struct generator *g, enum isa_op op)
 {
     const struct form *form = &forms[op];
@@ -771,6 +784,7 @@ static void access_memory(struct generator *g, enum isa_op op)
         reg = operand(g, 0);
         place = memory(g, 1u << reg, size, true);
         put(g, op, place.base, reg, place.off, 0);
+        hide(g, reg, place);
         break;
     case FORM_COMPARE_EXCHANGE:
         reg = operand(g, 1u);
@@ -786,6 +800,11 @@ static void access_memory(struct generator *g, enum isa_op op)
             put(g, ISA_XOR64_REG, 0, high, 0, 0);
         }
         put(g, op, place.base, reg, place.off, 0);
+        /* RFC 9669 zero-extends r0.  Linux 6.18 keeps the upper half of r0 when the exchange succeeds and the path
+         * to r0's next reader was pruned (its verifier then does not know that somebody reads all of r0). */
+        if (size == 4 && g->out->kernel)
+            put(g, ISA_MOV32_REG, 0, 0, 0, 0);
+        hide(g, 0, place);
         break;
     default: /* STX, atomics without fetch, store-release */
         reg = source(g);

@@ -54,7 +54,7 @@ static inline bool verdict_agreed(const struct verdict *verdict)
 void judge_program(const struct judge *judge, const struct program *program, struct progress *progress,
                    struct verdict *verdict);
 
-/* Judges in a child process, which may crash or hang (for at most a second) without harm. */
+/* Judges in a child process, which may crash or hang (for at most 0.3 s) without harm. */
 void judge_program_apart(const struct judge *judge, const struct program *program, struct verdict *verdict);
 
 /* Prints a disagreement: verdict, smallest program found that shows it, and how the answers differ.  `about` as given
