@@ -19,7 +19,8 @@ struct elf_options {
     enum elf_personality_choice personality;
     const struct btf *target; /* types of the contexts that CO-RE resolves against; NULL: no CO-RE target, records
                                  resolve to their local values */
-    bool text_entries;        /* report every global function of .text as a program too */
+    bool text_entries;        /* report every global function of .text as a program too; without it they are programs
+                                 only in an object that has no other */
     /* Value of a .kconfig symbol by name (CONFIG_…, LINUX_KERNEL_VERSION): true with *value.  NULL: none is known. */
     bool (*kconfig)(void *self, const char *name, uint64_t *value);
     void *self;
@@ -39,10 +40,16 @@ struct elf_object {
     uint32_t map_count, program_count, init_count;
     struct map_spec *maps;  /* every map of the object, inner templates included; images index this table */
     struct image *programs; /* in section and offset order */
+    const char **broken;    /* for each program: NULL when image_check() passes, else why it cannot be loaded; its
+                               instructions are then what could be made of them, good for a listing alone */
     struct elf_map_init *inits;
     const struct btf *btf;  /* NULL where absent or dropped as broken */
     struct bytes btf_bytes; /* .BTF with DATASEC sizes and offsets filled in: what BTF_LOAD takes */
 };
+
+/* The call that takes the place of an instruction whose CO-RE field, type or enumerator the target lacks, and of a call
+ * of an absent weak function: a helper id that no engine knows, so that reaching it is refused or faults. */
+enum { ELF_POISON_HELPER = 0xbad2310 };
 
 /* Reads an object.  RESULT_INVALID: malformed or unsupported, the reason in `diag`. */
 enum result elf_open(struct bytes bytes, const struct elf_options *options, struct arena *arena,
