@@ -342,7 +342,8 @@ void prog_counts(const struct prog *prog, uint64_t *runs, uint64_t *ns)
     }
 }
 
-enum result prog_run(struct prog *prog, uint32_t cpu, void *context, uint64_t *r0, struct code_fault *fault)
+static ALWAYS_INLINE enum result run_once(struct prog *prog, uint32_t cpu, void *context, uint64_t *r0, bool map,
+                                          struct code_fault *fault)
 {
     struct context_header *header = context_header(context);
     struct invocation invocation = {prog, cpu};
@@ -371,9 +372,21 @@ enum result prog_run(struct prog *prog, uint32_t cpu, void *context, uint64_t *r
     int32_t value = (int32_t)run.r0;
     if (unlikely(result != RESULT_OK))
         *r0 = returns->otherwise;
+    else if (!map)
+        *r0 = run.r0;
     else if (value < returns->range.lowest || value > returns->range.highest)
         *r0 = returns->otherwise;
     else
         *r0 = returns->real ? returns->real[value - returns->range.lowest] : (uint32_t)value;
     return result;
+}
+
+enum result prog_run(struct prog *prog, uint32_t cpu, void *context, uint64_t *r0, struct code_fault *fault)
+{
+    return run_once(prog, cpu, context, r0, true, fault);
+}
+
+enum result prog_run_raw(struct prog *prog, uint32_t cpu, void *context, uint64_t *r0, struct code_fault *fault)
+{
+    return run_once(prog, cpu, context, r0, false, fault);
 }

@@ -63,4 +63,8 @@ void prog_tag(const struct insn *insns, uint32_t count, uint8_t tag[8]);
 _Requires_epoch_held_
 enum result prog_run(struct prog *prog, uint32_t cpu, void *context, uint64_t *r0, struct code_fault *fault);
 
+/* The same for a test run: *r0 is what the program returned, in its own numbers. */
+_Requires_epoch_held_
+enum result prog_run_raw(struct prog *prog, uint32_t cpu, void *context, uint64_t *r0, struct code_fault *fault);
+
 #endif

@@ -46,7 +46,7 @@ static enum result test_run(struct prog *prog, struct test_run *run)
         for (uint32_t i = 0; i < BATCH && done < repeat; i++, done++) {
             memset(&event.header, 0, sizeof event.header);
             event.header.cpu = cpu;
-            (void)prog_run(prog, cpu, &event.context, &r0, NULL);
+            (void)prog_run_raw(prog, cpu, &event.context, &r0, NULL);
         }
         spent += os_time_monotonic() - begin;
         epoch_leave_cpu(&state);

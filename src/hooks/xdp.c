@@ -274,7 +274,7 @@ static enum result run_repeatedly(struct prog *prog, struct test_run *run, struc
         for (uint32_t i = 0; i < BATCH && done < repeat; i++, done++) {
             memset(&frame->header, 0, sizeof frame->header);
             frame->header.cpu = cpu;
-            (void)prog_run(prog, cpu, &frame->context, &r0, NULL);
+            (void)prog_run_raw(prog, cpu, &frame->context, &r0, NULL);
         }
         spent += os_time_monotonic() - begin;
         epoch_leave_cpu(&state);
