@@ -5,6 +5,7 @@
  * Stopping lets go from the outside in: handles, then pins; links detach as they go; what they held follows, through
  * the epochs.  ENABLE_STATS is a handle whose being open means that run times are wanted.
  */
+#include "base/list.h"
 #include "core/command.h"
 #include "core/epoch.h"
 #include "core/link.h"
@@ -45,20 +46,33 @@ void core_stop(void)
     registry_clear();
 }
 
+struct stats {
+    struct object object; /* first */
+    struct epoch_entry retired;
+};
+
+enum { TAG_STATS = OS_TAG('s', 't', 'a', 't') };
+
+static void stats_reclaim(struct epoch_entry *entry)
+{
+    struct stats *stats = container_of(entry, struct stats, retired);
+    os_free(stats, sizeof *stats, TAG_STATS);
+}
+
 static void stats_destroy(struct object *object)
 {
     prog_time_runs(-1);
-    os_free(object, sizeof *object, OS_TAG('s', 't', 'a', 't'));
+    epoch_retire(&container_of(object, struct stats, object)->retired, stats_reclaim);
 }
 
 enum result command_enable_stats(const struct command *command, union bpf_attr *attr, int64_t *value)
 {
     if (attr->enable_stats.type != BPF_STATS_RUN_TIME)
         return RESULT_INVALID;
-    struct object *object = os_alloc(sizeof *object, OS_TAG('s', 't', 'a', 't'));
-    if (!object)
+    struct stats *stats = os_alloc(sizeof *stats, TAG_STATS);
+    if (!stats)
         return RESULT_NO_MEMORY;
-    object_init(object, OBJECT_STATS, stats_destroy);
+    object_init(&stats->object, OBJECT_STATS, stats_destroy);
     prog_time_runs(1);
-    return command_give(command, object, REF_CREATOR, 0, value);
+    return command_give(command, &stats->object, REF_CREATOR, 0, value);
 }
