@@ -371,7 +371,7 @@ static ALWAYS_INLINE enum result run_once(struct prog *prog, uint32_t cpu, void 
 
     int32_t value = (int32_t)run.r0;
     if (unlikely(result != RESULT_OK))
-        *r0 = returns->otherwise;
+        *r0 = map ? returns->otherwise : 0;
     else if (!map)
         *r0 = run.r0;
     else if (value < returns->range.lowest || value > returns->range.highest)
