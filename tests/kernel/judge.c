@@ -399,6 +399,7 @@ void judge_program_apart(const struct judge *judge, const struct program *progra
     while (waitpid(child, &status, 0) < 0 && errno == EINTR)
         ;
     *verdict = shared->verdict;
+    verdict->signal = WIFSIGNALED(status) ? WTERMSIG(status) : 0;
     verdict->died = WIFEXITED(status) && WEXITSTATUS(status) == 0 ? SIDE_NONE : shared->progress.side;
 }
 
@@ -422,7 +423,7 @@ static bool same(const struct verdict *a, const struct verdict *b)
         if (a->failed & b->failed & 1u << side && !same_note(a->outcomes[side].note, b->outcomes[side].note))
             return false;
     if (a->died != SIDE_NONE || b->died != SIDE_NONE)
-        return a->died == b->died;
+        return a->died == b->died && a->signal == b->signal && a->kernel_refused == b->kernel_refused;
     return a->failed == b->failed && a->different == b->different && a->kernel_refused == b->kernel_refused;
 }
 
@@ -579,7 +580,7 @@ static void print_program(const struct program *program)
 static void print_outcomes(const struct verdict *verdict)
 {
     const struct outcome *first = NULL;
-    for (enum side side = 0; side < SIDES; side++) {
+    for (enum side side = 0; side < SIDES && verdict->died == SIDE_NONE; side++) {
         const struct outcome *outcome = &verdict->outcomes[side];
         if (!outcome->asked)
             continue;
@@ -608,7 +609,10 @@ static void print_outcomes(const struct verdict *verdict)
     if (verdict->kernel_refused)
         printf("  kernel   refused the program\n");
     if (verdict->died != SIDE_NONE)
-        printf("  %-8s crashed or did not end\n", side_names[verdict->died]);
+        printf("  %-8s %s\n", side_names[verdict->died],
+               verdict->signal == SIGVTALRM ? "did not end"
+               : verdict->signal            ? strsignal(verdict->signal)
+                                            : "exited");
 }
 
 void judge_report(const struct judge *judge, uint64_t seed, enum isa_op about)

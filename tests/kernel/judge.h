@@ -41,6 +41,7 @@ struct verdict {
     unsigned failed, different; /* sides that failed; that differ from the first that was asked */
     bool kernel_refused;
     enum side died; /* whom a signal stopped; SIDE_NONE: nobody */
+    int signal;
     unsigned input; /* of the disagreement */
     struct outcome outcomes[SIDES];
 };
