@@ -6,7 +6,7 @@
  *
  * Functions begin where a symbol says so, or at the start of a section that has none.  A function of .text is a
  * subprogram, unless the object has no other code or the caller asked for entries there; in any other section global
- * functions are programs, and local ones too where no global is.
+ * functions are programs, and those local ones that nothing calls (Cilium's tail calls are static).
  */
 #include <stdarg.h>
 #include "elf/elf_impl.h"
@@ -242,9 +242,10 @@ static enum result apply_core(struct reader *reader, struct code *code)
     return RESULT_OK;
 }
 
-static void add_target(struct code *code, uint32_t at, uint32_t function)
+static void add_target(struct reader *reader, struct code *code, uint32_t at, uint32_t function)
 {
     code->targets[code->target_count++] = (struct target){at, function};
+    reader->functions[function].called = true;
 }
 
 /* A call to a subprogram, with its relocation or none. */
@@ -255,7 +256,10 @@ static void resolve_call(struct reader *reader, struct code *code, uint32_t at, 
     int64_t target = (int64_t)at + 1 + insn->imm;
     struct symbol symbol;
     if (relocation) {
-        elf_symbol(reader, relocation->symbol, &symbol);
+        if (!elf_symbol(reader, relocation->symbol, &symbol)) {
+            spoil(reader, code, at, "calls symbol %u, which is malformed", relocation->symbol);
+            return;
+        }
         if (!symbol.section && !symbol.reserved) {
             if (symbol.bind == STB_WEAK)
                 *insn = poison();
@@ -279,7 +283,7 @@ static void resolve_call(struct reader *reader, struct code *code, uint32_t at, 
         return;
     }
     insn->regs = (uint8_t)(insn_dst(insn) | CALL_SRC_LOCAL << 4);
-    add_target(code, at, function);
+    add_target(reader, code, at, function);
 }
 
 static void set_lddw(struct insn *insn, unsigned src, uint32_t low, uint32_t high)
@@ -294,7 +298,10 @@ static void resolve_lddw(struct reader *reader, struct code *code, uint32_t at, 
 {
     struct insn *insn = &code->insns[at];
     struct symbol symbol;
-    elf_symbol(reader, relocation->symbol, &symbol);
+    if (!elf_symbol(reader, relocation->symbol, &symbol)) {
+        spoil(reader, code, at, "refers to symbol %u, which is malformed", relocation->symbol);
+        return;
+    }
     if (!symbol.section && !symbol.reserved) {
         uint32_t external = reader->external_of ? reader->external_of[relocation->symbol] : 0;
         if (external) {
@@ -321,7 +328,7 @@ static void resolve_lddw(struct reader *reader, struct code *code, uint32_t at, 
         if (index == IMAGE_NO_INDEX)
             break;
         set_lddw(insn, LDDW_SRC_CODE, 0, 0);
-        add_target(code, at, index);
+        add_target(reader, code, at, index);
         return;
     case ROLE_MAPS:
     case ROLE_LEGACY_MAPS:
@@ -421,14 +428,11 @@ static void choose_programs(struct reader *reader)
     bool only_text = true;
     for (uint32_t i = 0; i < reader->code_count; i++)
         only_text &= is_text(reader, &reader->codes[i]);
-    for (uint32_t i = 0; i < reader->code_count; i++) {
-        struct code *code = &reader->codes[i];
-        bool wanted = !is_text(reader, code) || only_text || reader->options->text_entries, any_global = false;
-        struct function *functions = reader->functions + code->first;
-        for (uint32_t j = 0; j < code->functions; j++)
-            any_global |= functions[j].global;
-        for (uint32_t j = 0; j < code->functions; j++)
-            functions[j].program = wanted && (functions[j].global || !any_global);
+    for (uint32_t i = 0; i < reader->function_count; i++) {
+        struct function *function = &reader->functions[i];
+        bool text = is_text(reader, &reader->codes[function->code]);
+        if (!text || only_text || reader->options->text_entries)
+            function->program = function->global || (!function->called && (!text || only_text));
     }
 }
 
@@ -466,12 +470,12 @@ enum result elf_read_code(struct reader *reader)
     if (result)
         return result;
     type_functions(reader);
-    choose_programs(reader);
     for (uint32_t i = 0; !result && i < reader->code_count; i++) {
         if (reader->ext)
             result = apply_core(reader, &reader->codes[i]);
         if (!result)
             result = relocate(reader, &reader->codes[i]);
     }
+    choose_programs(reader);
     return result;
 }

@@ -85,7 +85,7 @@ struct function {
     const char *name;
     uint32_t code, start, end; /* slots of its section */
     uint32_t btf_type;
-    bool global, program;
+    bool global, program, called;
     const char *broken; /* first reason why it cannot be loaded */
     uint32_t stamp;     /* programs.c: the program it was last placed in, + 1 */
     uint32_t place;     /* programs.c: its first slot there */

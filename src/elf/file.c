@@ -211,7 +211,7 @@ uint32_t elf_find_symbol(const struct reader *reader, const char *name)
 
 static enum result index_names(struct reader *reader)
 {
-    uint32_t buckets = 16;
+    uint32_t buckets = 16, bad = 0;
     while (buckets < reader->symbol_count)
         buckets *= 2;
     reader->name_buckets = arena_array(reader->arena, buckets, sizeof *reader->name_buckets);
@@ -221,8 +221,12 @@ static enum result index_names(struct reader *reader)
         return RESULT_NO_MEMORY;
     for (uint32_t i = 1; i < reader->symbol_count; i++) {
         struct symbol symbol, other;
-        if (!elf_symbol(reader, i, &symbol))
-            return elf_bad(reader, "symbol %u: name or section out of range", i);
+        if (!elf_symbol(reader, i, &symbol)) {
+            /* Fatal for what refers to it alone. */
+            if (!bad++)
+                diag_warning(reader->diag, "symbol %u: name or section out of range, ignored", i);
+            continue;
+        }
         if (!*symbol.name || (symbol.bind == STB_LOCAL && symbol.type != STT_OBJECT && symbol.type != STT_FUNC))
             continue;
         uint32_t *end = &reader->name_buckets[hash_name(symbol.name) & reader->name_mask], length = 0;

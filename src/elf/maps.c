@@ -154,8 +154,11 @@ static enum result define_member(struct reader *reader, struct btf_member_view m
     }
     if (!known)
         return elf_bad(reader, "map '%s': field '%s' is no number", map->name, field);
-    if (place == &map->pinning && number > 1)
-        return elf_bad(reader, "map '%s': unknown pinning %u", map->name, (uint32_t)number);
+    if (place == &map->pinning && number > 1) {
+        diag_warning(reader->diag, "map '%s': pinning %llu is not ours and ignored", map->name,
+                     (unsigned long long)number);
+        return RESULT_OK;
+    }
     if (place)
         return agree(reader, map->name, field, number, place);
     if (field[0] == 'm')
@@ -301,7 +304,8 @@ static enum result read_legacy_maps(struct reader *reader)
         struct map_spec *map;
         struct bytes data = reader->sections[places[i].section].data;
         uint64_t end = i + 1 < count && places[i + 1].section == places[i].section ? places[i + 1].offset : data.size;
-        elf_symbol(reader, places[i].map, &symbol);
+        if (!elf_symbol(reader, places[i].map, &symbol))
+            continue; /* it was well-formed when it was collected */
         if (symbol.size && symbol.size < end - places[i].offset)
             end = places[i].offset + symbol.size;
         enum result result = new_map(reader, symbol.name, &map);

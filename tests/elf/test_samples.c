@@ -128,7 +128,14 @@ TEST(corpus)
     for (unsigned r = 0; r < row_count; r++)
         if (!rows[r].seen)
             printf("not found: %s %s %s %u\n", rows[r].object, rows[r].section, rows[r].function, rows[r].insns);
-    CHECK_EQ(matched, row_count);
+    /* The folder invalid/ has two objects whose section names are corrupted; they are refused as a whole. */
+    for (unsigned r = 0; r < row_count; r++)
+        if (!rows[r].seen)
+            CHECK(!strncmp(rows[r].object, "invalid/", 8));
+    CHECK_EQ(row_count, 405);
+    CHECK_EQ(opened, 98);
+    CHECK_EQ(refused, 2);
+    CHECK_EQ(matched, 403);
 }
 
 TEST_MAIN
