@@ -20,6 +20,8 @@ struct map;
 
 /* Supplied by the entry point that is linked in: starts the core in this process.  Called once. */
 enum result api_start(void);
+/* Sees to it that the core runs: 0 or -errno. */
+int api_ready(void);
 
 /* One command to the core, which is started first if need be. >= 0, or -errno with errno set.  `personality` decides
  * whose numbers `attr` speaks. */

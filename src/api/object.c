@@ -172,6 +172,7 @@ void bpf_object__close(struct bpf_object *object)
     for (uint32_t i = 0; object->maps && i < object->elf.map_count; i++)
         api_map_close(&object->maps[i]);
     close_fd(&object->btf_fd);
+    btf__free(object->btf);
     free(object->programs);
     free(object->maps);
     arena_release(&object->arena);

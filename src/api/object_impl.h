@@ -54,6 +54,7 @@ struct bpf_object {
     char *log;
     size_t log_size;
     uint32_t log_level;
+    struct btf *btf; /* made when asked for; the application's view */
     int btf_fd;
     bool loaded;
 };
@@ -70,6 +71,8 @@ uint32_t api_map_kind(const struct bpf_object *object, uint32_t linux_kind);
 int api_program_init(struct bpf_object *object, uint32_t index);
 void api_program_close(struct bpf_program *program);
 int api_program_load(struct bpf_program *program);
+
+void btf__free(struct btf *btf);
 
 /* A link around a descriptor; NULL where memory is out (the descriptor is closed then). */
 struct bpf_link *api_link(int fd);

@@ -30,6 +30,12 @@ static void start(void)
     efw.numbers = CALLER_EFW;
 }
 
+int api_ready(void)
+{
+    pthread_once(&once, start);
+    return api_result(start_result);
+}
+
 int api_bpf_as(enum personality_of_caller numbers, enum bpf_cmd command, union bpf_attr *attr, unsigned size)
 {
     int64_t value = 0;

@@ -1,0 +1,51 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * The library as an entry point: the whole system inside the process that links it.  Programs run in the checked
+ * interpreter.
+ */
+#include <errno.h>
+#include <string.h>
+#include "api/local.h"
+#include "compose.h"
+#include "engine/engine.h"
+#include "hooks/xdp_af_packet.h"
+#include "winbpf/winbpf.h"
+
+static void report_fault(void *self, uint32_t ifindex, const struct code_fault *fault)
+{
+    api_warn("XDP program on interface %u stopped at instruction %u: %s\n", ifindex, fault->insn, fault->reason);
+}
+
+enum result api_start(void)
+{
+    struct core_options options = {.engine = &engine_checked};
+    enum result result = compose_start(&options);
+    if (!result) {
+        xdp_af_packet_start();
+        xdp_fault_listen(report_fault, NULL);
+    }
+    return result;
+}
+
+int winbpf_xdp_join(unsigned int ifindex_a, unsigned int ifindex_b)
+{
+    int result = api_ready();
+    return result ? result : api_result(xdp_join(ifindex_a, ifindex_b));
+}
+
+int winbpf_xdp_leave(unsigned int ifindex_a, unsigned int ifindex_b)
+{
+    return api_result(xdp_leave(ifindex_a, ifindex_b));
+}
+
+int winbpf_xdp_counts(unsigned int ifindex, struct winbpf_xdp_counts *counts, uint32_t size)
+{
+    struct xdp_counts all;
+    _Static_assert(sizeof all == sizeof *counts, "the same counters");
+    enum result result = xdp_counts_read(ifindex, &all);
+    if (!result) {
+        memset(counts, 0, size);
+        memcpy(counts, &all, size < sizeof all ? size : sizeof all);
+    }
+    return api_result(result);
+}
