@@ -476,12 +476,24 @@ static unsigned spell(const struct line *line, struct text *out)
     return words;
 }
 
+/* Does this row have this mnemonic? */
+static bool named(const struct isa_row *row, const char *word)
+{
+    char candidate[64];
+    struct text text;
+
+    text_init(&text, candidate, sizeof(candidate));
+    isa_mnemonic(row, &text);
+    return !strcmp(candidate, word);
+}
+
 static bool assemble_line(const struct assembler *a, const struct line *line, struct insn *out)
 {
-    char word[128], candidate[64];
-    struct text text, row_text;
-    unsigned words;
+    const struct token *operand;
     bool known = false;
+    char word[128];
+    struct text text;
+    unsigned words, count;
 
     if (line->overlong)
         return complain(a, "too much on the line after", line->token[0]);
@@ -492,19 +504,16 @@ static bool assemble_line(const struct assembler *a, const struct line *line, st
 
     text_init(&text, word, sizeof(word));
     words = spell(line, &text);
+    operand = line->token + words;
+    count = line->tokens - words;
     for (unsigned op = ISA_INVALID + 1; words && op < ISA_OPS; op++) {
         const struct isa_row *row = isa_row((enum isa_op)op);
 
-        if (op == ISA_MOVSX32_32 || row->form == FORM_LDDW)
-            continue;
-        text_init(&row_text, candidate, sizeof(candidate));
-        isa_mnemonic(row, &row_text);
-        if (strcmp(candidate, word))
-            continue;
-        known = true;
-        if (fits(row, line->token + words, line->tokens - words))
-            return operands(a, row, line->token + words, line->tokens - words, out);
+        if (op != ISA_MOVSX32_32 && fits(row, operand, count) && named(row, word))
+            return operands(a, row, operand, count, out);
     }
+    for (unsigned op = ISA_INVALID + 1; words && op < ISA_OPS; op++)
+        known |= op != ISA_MOVSX32_32 && named(isa_row((enum isa_op)op), word);
     return complain(a, known ? "operands do not fit" : "unknown instruction", line->token[0]);
 }
 
