@@ -21,7 +21,7 @@ static bool is_mutated(const struct engine *engine, enum isa_op isa)
 #endif
 
 /* The packet pointers of the provider's context, for the legacy loads. */
-static void find_packet(const struct binding *binding, struct op_code *code)
+static void find_packet_fields(const struct binding *binding, struct op_code *code)
 {
     code->packet = code->packet_end = OP_NO_OFFSET;
     if (!binding->contract)
@@ -270,7 +270,7 @@ enum result op_decode(const struct engine *engine, const struct binding *binding
     code->kinds = (uint16_t *)((uint8_t *)code + kinds_at);
     code->plain = code->kinds + count + 1 + (size_t)planted * PLANTED_OPS;
     code->extra = (uint8_t *)code + extra_at;
-    find_packet(binding, code);
+    find_packet_fields(binding, code);
 
     for (uint32_t i = 0; i < count; i++) {
         result = decode_one(code, i, diag);
