@@ -425,9 +425,7 @@ static bool calculate(const struct spec *spec, uint32_t kind, struct answer *ans
         answer->field_size = answer->bit_field || bytes > 8 ? 0 : (uint32_t)bytes;
         return true;
     case BTF_CORE_FIELD_SIZE: answer->value = bytes; return true;
-    case BTF_CORE_FIELD_SIGNED:
-        answer->value = btf_is_signed(btf, id);
-        return true;
+    case BTF_CORE_FIELD_SIGNED: answer->value = btf_is_signed(btf, id); return true;
     case BTF_CORE_FIELD_LSHIFT: answer->value = 64 - (bits + spec->bits - offset * 8); return bytes <= 8;
     case BTF_CORE_FIELD_RSHIFT: answer->value = 64 - bits; return bytes <= 8;
     default: return false;

@@ -269,6 +269,9 @@ static void resolve_call(struct reader *reader, struct code *code, uint32_t at, 
         }
         section = symbol.section;
         target = (int64_t)(symbol.value / 8) + 1 + insn->imm;
+        /* gcc 12's assembler has put the symbol's value in, in bytes. */
+        if (symbol.type != STT_SECTION && insn->imm == (int64_t)symbol.value - 1)
+            target = (int64_t)(symbol.value / 8);
         if (relocation->has_addend)
             target = (int64_t)(symbol.value / 8) + relocation->addend / 8;
         if (symbol.reserved || reader->sections[section].role != ROLE_CODE) {
@@ -316,9 +319,10 @@ static void resolve_lddw(struct reader *reader, struct code *code, uint32_t at, 
             spoil(reader, code, at, "needs '%.128s', which no section defines", symbol.name);
         return;
     }
-    uint64_t offset =
-        symbol.value + (relocation->has_addend ? (uint64_t)relocation->addend
-                                               : ((uint32_t)insn[0].imm | (uint64_t)(uint32_t)insn[1].imm << 32));
+    uint64_t stored = (uint32_t)insn[0].imm | (uint64_t)(uint32_t)insn[1].imm << 32;
+    uint64_t offset = symbol.value + (relocation->has_addend ? (uint64_t)relocation->addend : stored);
+    if (reader->gcc12 && symbol.type != STT_SECTION && !relocation->has_addend)
+        offset = stored;
     const struct section *section = symbol.reserved ? &reader->sections[0] : &reader->sections[symbol.section];
     const char *name = *symbol.name ? symbol.name : section->name;
     uint32_t index;

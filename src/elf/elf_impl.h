@@ -146,6 +146,7 @@ struct reader {
     uint32_t config_type; /* its DATASEC */
     uint32_t config_map;  /* index, IMAGE_NO_INDEX for none */
 
+    bool gcc12; /* made by gcc up to 12, whose assembler adds a named symbol's value to what the relocation will add */
     uint32_t maps_section;
     struct map_spec *maps;
     uint32_t map_count, map_capacity;

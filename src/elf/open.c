@@ -34,6 +34,24 @@ static enum section_role role_of(const struct section *section)
     return ROLE_OTHER;
 }
 
+/* "GCC: (Debian 12.2.0-14) 12.2.0" in .comment: the major version, 0 for another compiler. */
+static unsigned gcc_version(struct bytes comment)
+{
+    unsigned version = 0;
+    const char *text = bytes_string(comment, 0);
+    if (text && !*text) /* older assemblers begin it with an empty string */
+        text = bytes_string(comment, 1);
+    if (!text || strncmp(text, "GCC: (", 6))
+        return 0;
+    while (*text && *text != ')')
+        text++;
+    for (text += *text == ')'; *text == ' '; text++)
+        ;
+    for (; *text >= '0' && *text <= '9' && version < 1000; text++)
+        version = version * 10 + (unsigned)(*text - '0');
+    return version;
+}
+
 static uint64_t offset_key(const void *row)
 {
     return (*(struct section *const *)row)->offset;
@@ -84,6 +102,10 @@ static enum result classify(struct reader *reader)
             out->license = arena_text(reader->arena, text, length < IMAGE_TEXT ? length : IMAGE_TEXT - 1);
             if (!out->license)
                 return RESULT_NO_MEMORY;
+        }
+        if (!strcmp(section->name, ".comment")) {
+            unsigned version = gcc_version(section->data);
+            reader->gcc12 = version > 0 && version <= 12;
         }
         if (!strcmp(section->name, "version") && section->data.size == 4)
             out->version = load_le32(section->data.data);
