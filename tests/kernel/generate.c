@@ -1065,6 +1065,25 @@ void program_generate(struct program *program, uint64_t seed, enum isa_op about)
     }
 }
 
+void program_replace(struct program *program, enum isa_op op, enum isa_op as)
+{
+    const struct form *form = &forms[as];
+    for (uint32_t at = 0; at < program->count; at++) {
+        struct insn *insn = &program->insns[at];
+        bool wide = insn_is_lddw(insn);
+        if (isa_decode(insn) == op) {
+            insn->code = form->code;
+            if (form->kind == FORM_ALU_IMM || form->kind == FORM_ALU_REG || form->kind == FORM_MOVE)
+                insn->off = form->off;
+            if (form->imm)
+                insn->imm = form->imm;
+            if (form->kind == FORM_ATOMIC || form->kind == FORM_ATOMIC_FETCH)
+                insn->imm = form->imm;
+        }
+        at += wide;
+    }
+}
+
 void world_fill(uint64_t seed, uint8_t memory_[WORLD_MEMORY], uint8_t packet[WORLD_PACKET])
 {
     uint64_t state = seed;

@@ -55,6 +55,9 @@ void world_fill(uint64_t seed, uint8_t memory[WORLD_MEMORY], uint8_t packet[WORL
 /* Why no program can hold this operation, and who tests it instead; NULL for an operation that programs do hold. */
 const char *program_cannot_hold(enum isa_op op);
 
+/* Turns each `op` of the program into `as`, an operation that takes the same operands. */
+void program_replace(struct program *program, enum isa_op op, enum isa_op as);
+
 /* Next number of a generator whose state is *state. */
 uint64_t random_next(uint64_t *state);
 

@@ -297,7 +297,8 @@ void judge_program(const struct judge *judge, const struct program *program, str
                    struct verdict *verdict)
 {
     struct code *codes[SIDE_KERNEL] = {NULL};
-    struct bound bound;
+    struct bound bound, other;
+    static struct program altered;
     int fd = -1;
     static struct progress nobody;
     if (!progress)
@@ -310,6 +311,11 @@ void judge_program(const struct judge *judge, const struct program *program, str
 
     place_world(world == &worlds[1]);
     bind(program, &bound);
+    if (judge->replaced != ISA_INVALID) {
+        altered = *program;
+        program_replace(&altered, judge->replaced, judge->replacement);
+        bind(&altered, &other);
+    }
     for (enum side side = 0; side < SIDE_KERNEL; side++) {
         struct outcome *outcome = &verdict->outcomes[side];
         struct diag diag = {note, outcome, NULL};
@@ -318,7 +324,9 @@ void judge_program(const struct judge *judge, const struct program *program, str
         progress->side = side;
         outcome->note[0] = 0;
         outcome->asked = true;
-        enum result result = engines[side]->compile(&bound.binding, &os_allocator, &os_executable, &diag, &codes[side]);
+        enum result result = engines[side]->compile(
+            side == SIDE_INTERP && judge->replaced != ISA_INVALID ? &other.binding : &bound.binding, &os_allocator,
+            &os_executable, &diag, &codes[side]);
         if (result != RESULT_OK) {
             codes[side] = NULL;
             outcome->failed = true;

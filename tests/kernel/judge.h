@@ -19,6 +19,8 @@ enum { JUDGE_INPUTS = 3 };
 struct judge {
     unsigned sides; /* bit per enum side */
     struct oracle oracle;
+    /* Not ISA_INVALID: the plain interpreter gets the program with the one operation turned into the other. */
+    enum isa_op replaced, replacement;
 };
 
 /* Where a judge is, in memory shared with whoever watches it. */
