@@ -1314,12 +1314,13 @@ struct state {
 struct analysis {
     const struct op_code *code;
     struct state *states; /* before each instruction */
-    uint32_t *work;       /* instructions to look at again */
+    uint32_t *work;       /* instructions to look at again, each at most once */
     uint8_t *queued;
     uint32_t pending;
 };
 
-static void join(struct analysis *a, uint32_t at, const struct state *from)
+/* Adds `from` to the state at `at`; did that change it? */
+static bool merge(struct analysis *a, uint32_t at, const struct state *from)
 {
     struct state *to = &a->states[at];
     bool changed = !to->may[11];
@@ -1328,7 +1329,12 @@ static void join(struct analysis *a, uint32_t at, const struct state *from)
         to->may[i] |= from->may[i];
     }
     to->may[11] = 1;
-    if (changed && !a->queued[at]) {
+    return changed;
+}
+
+static void join(struct analysis *a, uint32_t at, const struct state *from)
+{
+    if (merge(a, at, from) && !a->queued[at]) {
         a->queued[at] = 1;
         a->work[a->pending++] = at;
     }
@@ -1468,12 +1474,8 @@ static void analyse(struct analysis *a)
             at += is_lddw((enum isa_op)code->kinds[at]) ? 2 : 1;
             if (at >= code->op_count)
                 break;
-            join(a, at, &state);
-            if (!a->queued[at])
+            if (!merge(a, at, &state) || a->queued[at])
                 break;
-            /* join() put it on top of the pile: take it straight off. */
-            a->queued[at] = 0;
-            a->pending--;
         }
     }
 }

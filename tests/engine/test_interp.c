@@ -216,6 +216,19 @@ TEST(loops_and_long_jumps)
     expect("mov %r0, 3\njeq %r0, 3, l\nlddw %r0, 0x1111111111111111\nl: lddw %r1, 4\nadd %r0, %r1\nexit", 7);
 }
 
+TEST(the_analysis_survives_tangled_jumps)
+{
+    /* An instruction whose turn is still to come is reached once more by falling into it. */
+    uint8_t memory[8] = {0};
+    for (unsigned e = 0; e < ENGINES; e++) {
+        run_raw(engines[e],
+                "mov %r9, 1\nmov %r5, 1\nmov %r0, 0\nmov %r8, 1\njlt32 %r9, %r9, a\nmov32 %r0, %r2\nja32 b\n"
+                "a: jsle %r5, 7, c\nexit\nc: jsle %r5, 72, d\nb: mov %r8, 2\nxor %r5, %r2\njsgt %r8, 5, b\n"
+                "sdiv32 %r2, %r9\nd: exit",
+                memory, 8);
+    }
+}
+
 TEST(local_calls_keep_registers_and_stack)
 {
     expect("mov %r6, 6\nmov %r7, 7\nmov %r8, 8\nmov %r9, 9\nstdw [%r10-8], 1\nmov %r1, 40\ncall local f\n"
