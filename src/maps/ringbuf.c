@@ -172,7 +172,7 @@ void *ringbuf_reserve(struct map *map, uint64_t size)
     os_irql state = os_spin_acquire(&ring->lock);
     uint64_t producer = os_load(ring->producer), after = producer + length, pending = ring->pending;
     while (pending != producer) {
-        uint32_t head = os_load(&((struct header *)(void *)(ring->data + (pending & ring->mask)))->length);
+        uint32_t head = os_load_acquire(&((struct header *)(void *)(ring->data + (pending & ring->mask)))->length);
         if (head & BUSY)
             break;
         pending += rounded(head & ~DISCARD);
