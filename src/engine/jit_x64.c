@@ -40,7 +40,7 @@
 
 enum { REGS = 11, FRAME = 10, SCRATCHES = 3, THUNK_SIZE = 160, PAGE = 4096, LONGEST_STEP = 2048 };
 enum { RECORD_CONTEXT = 0, RECORD_LENGTH = 8, RECORD_BUDGET = 16, RECORD_UNWIND = 24, RECORD_SIZE = 32 };
-enum { BUDGET = 8388608, TAIL_FAILED = -2 };
+enum { BUDGET = 8388608, TAIL_FAILED = -1 };
 enum { ROL, ROR, SHL = 4, SHR = 5, SAR = 7 };
 enum { ALWAYS = 16 }; /* beside the condition codes */
 
@@ -837,7 +837,11 @@ static void alu_add_imm(struct jit *j, unsigned dst, int64_t imm, bool wide)
     if (!as_sum(j, dst, wide, &a) || !add_sums(&a, &b, &sum)) {
         materialise(j, dst);
         as_sum(j, dst, wide, &a);
-        add_sums(&a, &b, &sum);
+        if (!add_sums(&a, &b, &sum)) { /* 2^31, from a subtraction */
+            emit_ri(&j->e, X_SUB, true, x64_reg(home(j, dst)), INT32_MIN);
+            homed(j, dst, false);
+            return;
+        }
     }
     pend(j, dst, sum);
 }
@@ -1681,6 +1685,7 @@ static bool step_legacy(struct jit *j, const struct insn *insn)
     const struct program_contract *contract = j->binding->contract;
     if (size == 8 || ((insn->code & 0xe0) != 0x20 && (insn->code & 0xe0) != 0x40))
         return false;
+    uint32_t backwards = 0; /* a packet that ends before it begins */
     begin(j, 0);
     if ((insn->code & 0xe0) == 0x40) {
         unsigned from = read_reg(j, insn_src(insn), false);
@@ -1701,6 +1706,7 @@ static bool step_legacy(struct jit *j, const struct insn *insn)
         emit_op(e, X_LOAD, true, length, x64_mem(data, layout->fields[packet->partner].real_offset));
         emit_op(e, X_LOAD, true, data, x64_mem(data, packet->real_offset));
         emit_rr(e, X_SUB, true, length, data);
+        backwards = emit_skip(e, CC_B);
     } else {
         emit_op(e, X_LOAD, true, length, x64_mem(R12, RECORD_LENGTH));
     }
@@ -1709,6 +1715,8 @@ static bool step_legacy(struct jit *j, const struct insn *insn)
     emit_rr(e, X_CMP, true, at, length);
     uint32_t inside = emit_skip(e, CC_BE);
     emit_land(e, outside);
+    if (backwards)
+        emit_land(e, backwards);
     emit_rr(e, X_XOR, false, RAX, RAX);
     unwind(j);
     emit_land(e, inside);
