@@ -39,7 +39,7 @@ static char *name_of(const char *path, const char *chosen, const void *bytes, si
 
 /* Takes `bytes`, which malloc() gave. */
 static struct bpf_object *open_bytes(uint8_t *bytes, size_t size, const char *path, const char *name,
-                                     const struct bpf_object_open_opts *opts)
+                                     enum elf_personality_choice personality, const struct bpf_object_open_opts *opts)
 {
     struct bpf_object *object = calloc(1, sizeof *object);
     struct diag diag = {emit, NULL, path ? path : "object"};
@@ -59,7 +59,7 @@ static struct bpf_object *open_bytes(uint8_t *bytes, size_t size, const char *pa
     object->log_level = OPTS_GET(opts, kernel_log_level, 0);
     int error = object->name && object->path && object->pin_root ? 0 : ENOMEM;
     if (!error) {
-        struct elf_options options = {.personality = ELF_PERSONALITY_AUTO};
+        struct elf_options options = {.personality = personality};
         enum result result = elf_open((struct bytes){bytes, size}, &options, &object->arena, &diag, &object->elf);
         error = !result ? 0 : result == RESULT_NO_MEMORY ? ENOMEM : LIBBPF_ERRNO__FORMAT;
     }
@@ -95,7 +95,7 @@ struct bpf_object *bpf_object__open_mem(const void *obj_buf, size_t obj_buf_sz, 
     if (!copy)
         return api_null(ENOMEM);
     memcpy(copy, obj_buf, obj_buf_sz);
-    return open_bytes(copy, obj_buf_sz, NULL, NULL, opts);
+    return open_bytes(copy, obj_buf_sz, NULL, NULL, ELF_PERSONALITY_AUTO, opts);
 }
 
 static int read_file(const char *path, uint8_t **out, size_t *size)
@@ -128,10 +128,11 @@ static int read_file(const char *path, uint8_t **out, size_t *size)
     return error;
 }
 
-struct bpf_object *bpf_object__open_file(const char *path, const struct bpf_object_open_opts *opts)
+struct bpf_object *api_object_open(const char *path, enum elf_personality_choice personality,
+                                   const struct bpf_object_open_opts *opts)
 {
-    uint8_t *bytes;
-    size_t size;
+    uint8_t *bytes = NULL;
+    size_t size = 0;
     if (!path || !api_opts_valid(opts, sizeof *opts))
         return api_null(EINVAL);
     int error = read_file(path, &bytes, &size);
@@ -139,7 +140,12 @@ struct bpf_object *bpf_object__open_file(const char *path, const struct bpf_obje
         api_warn("%s: %s\n", path, strerror(error));
         return api_null(error);
     }
-    return open_bytes(bytes, size, path, path, opts);
+    return open_bytes(bytes, size, path, path, personality, opts);
+}
+
+struct bpf_object *bpf_object__open_file(const char *path, const struct bpf_object_open_opts *opts)
+{
+    return api_object_open(path, ELF_PERSONALITY_AUTO, opts);
 }
 
 struct bpf_object *bpf_object__open(const char *path)

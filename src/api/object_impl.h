@@ -59,6 +59,10 @@ struct bpf_object {
     bool loaded;
 };
 
+/* bpf_object__open_file() with a say in whose numbers the object speaks. */
+struct bpf_object *api_object_open(const char *path, enum elf_personality_choice personality,
+                                   const struct bpf_object_open_opts *opts);
+
 /* map.c */
 int api_map_init(struct bpf_object *object, uint32_t index);
 void api_map_close(struct bpf_map *map);

@@ -60,7 +60,9 @@ static int resolve_maps(struct bpf_program *program)
         if (insn->code != (BPF_LD | BPF_IMM | BPF_DW))
             continue;
         if (insn->src_reg == LDDW_SRC_MAP_INDEX || insn->src_reg == LDDW_SRC_MAP_INDEX_VALUE) {
-            const struct bpf_map *map = &object->maps[insn->imm];
+            const struct bpf_map *map = (uint32_t)insn->imm < object->elf.map_count ? &object->maps[insn->imm] : NULL;
+            if (!map)
+                return EINVAL;
             if (map->fd < 0) {
                 api_warn("%s: program '%s': instruction %zu uses map '%s', which is not there\n", object->path,
                          program->image->name, i, map->name);
@@ -115,6 +117,11 @@ int api_program_load(struct bpf_program *program)
     struct bpf_object *object = program->object;
     const struct image *image = program->image;
     union bpf_attr attr;
+    const char *broken = object->elf.broken ? object->elf.broken[image - object->elf.programs] : NULL;
+    if (broken && !program->own_insns) {
+        api_warn("%s: program '%s': %s\n", object->path, image->name, broken);
+        return api_fail(EINVAL);
+    }
     if (!program->type) {
         api_warn("%s: program '%s': section '%s' does not tell its type\n", object->path, image->name, image->section);
         return api_fail(EINVAL);

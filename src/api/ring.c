@@ -169,7 +169,7 @@ void ring_buffer__free(struct ring_buffer *rb)
 
 int ring_buffer__add(struct ring_buffer *rb, int map_fd, ring_buffer_sample_fn sample_cb, void *ctx)
 {
-    struct ring *ring;
+    struct ring *ring = NULL;
     int result = ring_open(map_fd, sample_cb, ctx, &ring);
     if (result)
         return result;

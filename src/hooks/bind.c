@@ -9,8 +9,6 @@
 #include "hooks/hooks.h"
 #include "platform/os.h"
 
-extern const struct program_contract contract_bind;
-
 _Static_assert(sizeof(struct bind_context) == 56, "bind_md_t is 56 bytes");
 
 enum { POINTERS = 16, BATCH = 256 };

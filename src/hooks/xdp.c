@@ -11,8 +11,6 @@
 #include "hooks/xdp.h"
 #include "platform/os.h"
 
-extern const struct program_contract contract_xdp;
-
 enum {
     FRAME_SIZE = 4096, /* buffer of a test run: one page, as in Linux */
     REST_MAX = 17 * 4096,

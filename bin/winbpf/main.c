@@ -1,0 +1,174 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * winbpf: the command line.  main() picks a verb; each verb is a file of its own.
+ */
+#include <errno.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+#include "cli.h"
+
+static const struct verb {
+    const char *name;
+    int (*body)(int argc, char **argv);
+    const char *usage, *help;
+} verbs[] = {
+    {"run", cli_run,
+     "winbpf run prog.o --pcap in.pcap [--out out.pcap] [--program NAME] [--json] [--personality linux|efw]",
+     "Runs a capture through an XDP program: verdicts, events as they come, map contents at the end.\n"
+     "  --pcap FILE         classic pcap, Ethernet; - for standard input\n"
+     "  --out FILE          write the packets that were not dropped, as the program left them; - for standard output\n"
+     "  --program NAME      which program, when the object has several\n"
+     "  --map NAME:KEY=VALUE  set an entry first, numbers in C notation; may be repeated\n"
+     "  --json              one JSON document instead of text\n"
+     "  --personality P     whose numbers the object speaks, when it cannot be told from the object\n"
+     "\n"
+     "Examples:\n"
+     "  winbpf run droppacket.o --pcap capture.pcap --map ports:53=0\n"
+     "  tcpdump -c 100 -w - | winbpf run droppacket.o --pcap - --out passed.pcap\n"},
+    {"sections", cli_sections, "winbpf sections prog.o [--personality linux|efw]",
+     "Lists an object's sections, programs and maps.\n"
+     "\n"
+     "Example:\n"
+     "  winbpf sections droppacket.o\n"},
+    {"disasm", cli_disasm, "winbpf disasm prog.o [--program NAME] [--syntax kernel|llvm|rfc] [--personality linux|efw]",
+     "Prints programs as instructions.\n"
+     "\n"
+     "Examples:\n"
+     "  winbpf disasm droppacket.o\n"
+     "  winbpf disasm droppacket.o --program droppacket --syntax rfc\n"},
+};
+enum { VERBS = sizeof verbs / sizeof verbs[0] };
+
+void cli_error(const char *format, ...)
+{
+    va_list arguments;
+    va_start(arguments, format);
+    fflush(stdout);
+    fputs("winbpf: ", stderr);
+    vfprintf(stderr, format, arguments);
+    fputc('\n', stderr);
+    va_end(arguments);
+}
+
+static void emit(void *self, enum diag_level level, const char *line)
+{
+    cli_error("%s%s", level == DIAG_WARNING ? "warning: " : level == DIAG_NOTE ? "note: " : "", line);
+}
+
+struct diag cli_diag(const char *file)
+{
+    return (struct diag){emit, NULL, file};
+}
+
+const char *cli_option(int argc, char **argv, int *at, const char *name, bool *missing)
+{
+    size_t length = strlen(name);
+    const char *word = argv[*at];
+    if (strncmp(word, name, length) || (word[length] && word[length] != '='))
+        return NULL;
+    if (word[length] == '=')
+        return word + length + 1;
+    if (*at + 1 >= argc) {
+        cli_error("%s needs a value", name);
+        *missing = true;
+        return NULL;
+    }
+    return argv[++*at];
+}
+
+bool cli_personality(const char *text, enum elf_personality_choice *out)
+{
+    if (!strcmp(text, "linux"))
+        *out = ELF_PERSONALITY_LINUX;
+    else if (!strcmp(text, "efw"))
+        *out = ELF_PERSONALITY_EFW;
+    else
+        return false;
+    return true;
+}
+
+uint8_t *cli_read_file(const char *path, size_t *size)
+{
+    enum { MOST = 256 << 20 };
+    FILE *file = fopen(path, "rb");
+    uint8_t *bytes = NULL;
+    size_t capacity = 1 << 16;
+    *size = 0;
+    if (!file) {
+        cli_error("%s: %s", path, strerror(errno));
+        return NULL;
+    }
+    for (;;) {
+        uint8_t *grown = realloc(bytes, capacity);
+        if (!grown) {
+            errno = ENOMEM;
+            break;
+        }
+        bytes = grown;
+        errno = 0;
+        *size += fread(bytes + *size, 1, capacity - *size, file);
+        if (ferror(file))
+            break;
+        if (*size < capacity) {
+            fclose(file);
+            return bytes;
+        }
+        if (capacity >= MOST) {
+            errno = EFBIG;
+            break;
+        }
+        capacity *= 2;
+    }
+    cli_error("%s: %s", path, strerror(errno ? errno : EIO));
+    free(bytes);
+    fclose(file);
+    return NULL;
+}
+
+static void help(FILE *out)
+{
+    fputs("winbpf: eBPF programs without a kernel\n\n", out);
+    for (int i = 0; i < VERBS; i++)
+        fprintf(out, "  %s\n", verbs[i].usage);
+    fputs("  winbpf --version\n  winbpf VERB --help\n\n"
+          "Example:\n  winbpf run droppacket.o --pcap capture.pcap\n\n"
+          "Exit status: 0 done, 1 the program was rejected or failed, 2 wrong usage, 3 input that cannot be read.\n",
+          out);
+}
+
+int main(int argc, char **argv)
+{
+    if (argc < 2) {
+        help(stderr);
+        return EXIT_USAGE;
+    }
+    if (!strcmp(argv[1], "--help") || !strcmp(argv[1], "-h") || !strcmp(argv[1], "help")) {
+        help(stdout);
+        return EXIT_OK;
+    }
+    if (!strcmp(argv[1], "--version") || !strcmp(argv[1], "-V")) {
+        printf("winbpf %s\n", WINBPF_VERSION);
+        return EXIT_OK;
+    }
+    for (int i = 0; i < VERBS; i++) {
+        if (strcmp(argv[1], verbs[i].name))
+            continue;
+        for (int j = 2; j < argc; j++) {
+            if (!strcmp(argv[j], "--help") || !strcmp(argv[j], "-h")) {
+                printf("%s\n\n%s", verbs[i].usage, verbs[i].help);
+                return EXIT_OK;
+            }
+        }
+        int status = verbs[i].body(argc - 2, argv + 2);
+        if (status == EXIT_USAGE)
+            fprintf(stderr, "usage: %s\n", verbs[i].usage);
+        else if (fflush(stdout) || ferror(stdout)) {
+            cli_error("standard output: %s", strerror(errno));
+            status = EXIT_REJECTED;
+        }
+        return status;
+    }
+    cli_error("unknown verb '%s' (winbpf --help lists them)", argv[1]);
+    return EXIT_USAGE;
+}
