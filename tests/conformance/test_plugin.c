@@ -98,7 +98,7 @@ TEST(object_files)
     REQUIRE(mkdtemp(folder));
     snprintf(command, sizeof(command),
              "printf 'static __attribute__((noinline)) int f(int x) { return x * x; }\\n"
-             "int main(unsigned char *p, long n) { return f(p[0]) + f(p[n - 1]); }\\n' >%s/a.c && "
+             "int run(unsigned char *p, long n) { return f(p[0]) + f(p[n - 1]); }\\n' >%s/a.c && "
              "clang-16 -target bpf -O2 -c %s/a.c -o %s/a.o",
              folder, folder, folder);
     CHECK_EQ(system(command), 0);
