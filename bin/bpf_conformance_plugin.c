@@ -8,6 +8,8 @@
  * object with --elf, of which the first program runs.  r1 is the memory and r2 its length; r0 is printed in hex.  Never
  * installed: it runs what it is given below the gate.
  */
+#include <signal.h>
+#include <unistd.h>
 #include "conformance/raw.h"
 #include "elf/elf.h"
 
@@ -82,6 +84,29 @@ static char *read_input(void)
     }
     free(text);
     return NULL;
+}
+
+static void went_astray(int number)
+{
+    static const char message[] = "bpf_conformance_plugin: the program went astray (bad address or code)\n";
+
+    (void)number;
+    if (write(STDERR_FILENO, message, sizeof(message) - 1) < 0)
+        _exit(2);
+    _exit(1);
+}
+
+/* Signals of a bad program come here, on a stack of their own. */
+static void catch_faults(void)
+{
+    static const int signals[] = {SIGSEGV, SIGBUS, SIGILL, SIGFPE};
+    static char stack[1 << 16];
+    stack_t alternative = {.ss_sp = stack, .ss_size = sizeof(stack)};
+    struct sigaction action = {.sa_handler = went_astray, .sa_flags = SA_ONSTACK};
+
+    sigaltstack(&alternative, NULL);
+    for (unsigned i = 0; i < sizeof(signals) / sizeof(signals[0]); i++)
+        sigaction(signals[i], &action, NULL);
 }
 
 static int usage(void)
@@ -170,6 +195,7 @@ int main(int argc, char **argv)
     }
     good = good && raw_open(&raw, engine, insns, count, NULL, &diag) == RESULT_OK;
     if (good) {
+        catch_faults();
         good = raw_run(&raw, (uint8_t *)memory, memory_length, &r0, &fault) == RESULT_OK;
         if (good)
             printf("%llx\n", (unsigned long long)r0);

@@ -70,9 +70,11 @@ TEST(protocol)
         {"b7 00 00 00 2a 00 00 0g", "", "", 1},                         /* not hex */
         {"", "", "", 1},                                                /* nothing */
         {"85 00 00 00 63 00 00 00 95 00 00 00 00 00 00 00", "", "", 1}, /* no such helper */
-        {"95 00 00 00 00 00 00 00", "xx", "", 1},                       /* memory is not hex */
-        {"95 00 00 00 00 00 00 00", "--engine other", "", 1},           /* no such engine */
-        {"95 00 00 00 00 00 00 00", "--elf", "", 1},                    /* not an object */
+        /* a call to address 5: stopped by the checked interpreter, a signal in the others */
+        {"b7 02 00 00 05 00 00 00 8d 02 00 00 00 00 00 00 95 00 00 00 00 00 00 00", "", "", 1},
+        {"95 00 00 00 00 00 00 00", "xx", "", 1},             /* memory is not hex */
+        {"95 00 00 00 00 00 00 00", "--engine other", "", 1}, /* no such engine */
+        {"95 00 00 00 00 00 00 00", "--elf", "", 1},          /* not an object */
     };
 
     REQUIRE(find_plugin());
