@@ -79,7 +79,7 @@ struct btf_array_view {
 
 /* Reads .BTF bytes (kept by reference: `bytes` must outlive it).  RESULT_INVALID with one line in `diag`. Checks:
  * magic, version, section ranges, every string offset, kind, vlen, size, referenced id, no cycle through typedefs,
- * modifiers, arrays and by-value members, nesting at most 32, member offsets inside their struct, INT encodings, names
+ * modifiers, arrays and by-value members, nesting at most 64, member offsets inside their struct, INT encodings, names
  * where the format wants them.  A DATASEC may have size 0 and section-relative zero offsets (before the loader fills it
  * in). */
 enum result btf_open(struct bytes bytes, struct arena *arena, const struct diag *diag, struct btf **out);

@@ -7,7 +7,7 @@
 
 #include "btf/btf.h"
 
-enum { BTF_HEADER = 24, BTF_RECORD = 12, BTF_NESTING = 32 };
+enum { BTF_HEADER = 24, BTF_RECORD = 12, BTF_NESTING = 64 };
 
 /* Sizes that are none. */
 enum { BTF_UNSIZED = 0xffffffffu, BTF_OVERSIZED = 0xfffffffeu };

@@ -10,7 +10,7 @@
  *   4. What is left must agree on the answer; two that differ are an error, for nothing says which was meant.
  *
  * Recursion: only through anonymous members and through pairs of types that must match; both carry a depth bounded by
- * the nesting of accepted BTF (32).  Matching visits at most MATCH_STEPS pairs, so wide hostile types cannot stall it.
+ * DEPTH_MAX.  Matching visits at most MATCH_STEPS pairs, so wide hostile types cannot stall it.
  */
 #include "btf/btf_impl.h"
 

@@ -217,6 +217,8 @@ enum result elf_read_types(struct reader *reader)
     if (result) {
         memset(&reader->config, 0, sizeof reader->config);
         reader->external_of = NULL;
+        for (uint32_t i = 0; i < reader->section_count; i++)
+            reader->sections[i].btf_type = 0;
         if (reader->maps_section || core)
             return elf_bad(reader, "section %u (.BTF): %s; the object's %s need it", btf, capture.line,
                            reader->maps_section ? "maps" : "CO-RE relocations");
