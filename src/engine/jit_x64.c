@@ -2355,15 +2355,22 @@ failed:
 
 struct jit_target jit_x64_host(void)
 {
-    struct jit_target target = {.win64 = false};
-    unsigned a, b, c, d;
+    enum { ASKED = 1, HAS_BMI2 = 2, HAS_MOVBE = 4 };
+    static uint8_t answer; /* cpuid traps under a hypervisor: tens of microseconds */
+    uint8_t known = __atomic_load_n(&answer, __ATOMIC_RELAXED);
+    if (!known) {
+        unsigned a, b, c, d;
+        known = ASKED;
+        if (__get_cpuid(1, &a, &b, &c, &d) && (c >> 22 & 1))
+            known |= HAS_MOVBE;
+        if (__get_cpuid_count(7, 0, &a, &b, &c, &d) && (b >> 8 & 1))
+            known |= HAS_BMI2;
+        __atomic_store_n(&answer, known, __ATOMIC_RELAXED);
+    }
+    struct jit_target target = {.bmi2 = known & HAS_BMI2, .movbe = known & HAS_MOVBE};
 #ifdef _WIN32
     target.win64 = true;
 #endif
-    if (__get_cpuid(1, &a, &b, &c, &d))
-        target.movbe = c >> 22 & 1;
-    if (__get_cpuid_count(7, 0, &a, &b, &c, &d))
-        target.bmi2 = b >> 8 & 1;
     return target;
 }
 
