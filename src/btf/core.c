@@ -9,7 +9,7 @@
  *   3. Each candidate is walked by the steps.  One that lacks a step, or whose type at a step is incompatible, is out.
  *   4. What is left must agree on the answer; two that differ are an error, for nothing says which was meant.
  *
- * Recursion: only through anonymous members and through pairs of types that must match; both carry a depth bounded by
+ * Recursion: only through anonymous members and through pairs of types that must match; both carry a depth of at most
  * DEPTH_MAX.  Matching visits at most MATCH_STEPS pairs, so wide hostile types cannot stall it.
  */
 #include "btf/btf_impl.h"
