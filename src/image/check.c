@@ -63,8 +63,6 @@ static bool starts_func(const struct image *image, uint64_t insn)
 static bool check_insns(const struct image *image, const struct diag *diag)
 {
     struct isa_fault fault;
-    if (image->insn_count == 0 || image->insn_count > ISA_MAX_INSNS)
-        return bad(diag, "no instructions, or more than a million");
     if (!isa_validate(image->insns, image->insn_count, ISA_ALLOW_INDEX_LDDW, &fault))
         return bad_at(diag, "instruction", fault.insn, fault.reason);
     for (uint32_t i = 0; i < image->insn_count; i++) {
@@ -98,6 +96,8 @@ enum result image_check(const struct image *image, const struct diag *diag)
     if (!short_text(image->name, IMAGE_NAME) || !short_text(image->section, IMAGE_TEXT) ||
         !short_text(image->license, IMAGE_TEXT))
         return bad(diag, "name, section or license too long"), RESULT_INVALID;
+    if (image->insn_count == 0 || image->insn_count > ISA_MAX_INSNS)
+        return bad(diag, "no instructions, or more than a million"), RESULT_INVALID;
     if ((unsigned)image->personality >= PERSONALITIES)
         return bad(diag, "unknown personality"), RESULT_INVALID;
     if (image->map_count > IMAGE_MAX_MAPS || image->helper_count > IMAGE_MAX_HELPERS ||
