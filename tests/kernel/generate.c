@@ -293,9 +293,11 @@ static unsigned masked(struct generator *g, unsigned except, int32_t mask)
     return reg;
 }
 
-/* An offset in [0, room - size], a multiple of `align`. */
+/* An offset in [0, room - size], a multiple of `align`.  Often among the first 32, so that accesses overlap. */
 static int within(struct generator *g, int room, int size, int align)
 {
+    if (room > 64 && one_in(g, 2))
+        room = 32 + size;
     return (int)below(g, (uint32_t)((room - size) / align + 1)) * align;
 }
 
@@ -939,12 +941,115 @@ static void emit(struct generator *g, enum isa_op op)
     }
 }
 
+/* What compilers write and engines therefore treat specially: each is a few plain operations, sometimes with one
+ * number off, so that the special treatment must not apply. */
+static void idiom(struct generator *g)
+{
+    unsigned x = source(g), a = target(g, 1u << x), b = target(g, 1u << x | 1u << a);
+    bool wide = one_in(g, 2), near = one_in(g, 4);
+    int32_t width = wide ? 64 : 32, k = 1 + (int32_t)below(g, (uint32_t)width - 1), rest = width - k;
+    if (near)
+        rest = (int32_t)below(g, (uint32_t)width);
+    enum isa_op move = wide ? ISA_MOV64_REG : ISA_MOV32_REG;
+    switch (below(g, 9)) {
+    case 0: { /* rotate */
+        static const enum isa_op joins[2][3] = {{ISA_OR32_REG, ISA_XOR32_REG, ISA_ADD32_REG},
+                                                {ISA_OR64_REG, ISA_XOR64_REG, ISA_ADD64_REG}};
+        bool left = one_in(g, 2);
+        put(g, move, a, x, 0, 0);
+        put(g, wide ? ISA_LSH64_IMM : ISA_LSH32_IMM, a, 0, 0, k);
+        put(g, near && one_in(g, 2) ? ISA_MOV64_REG : move, b, x, 0, 0);
+        put(g, wide ? ISA_RSH64_IMM : ISA_RSH32_IMM, b, 0, 0, rest);
+        put(g, joins[wide][below(g, 3)], left ? a : b, left ? b : a, 0, 0);
+        break;
+    }
+    case 1: /* zero or sign extension by two shifts */
+        put(g, move, a, x, 0, 0);
+        put(g, wide ? ISA_LSH64_IMM : ISA_LSH32_IMM, a, 0, 0, near ? k : width / 2);
+        put(g, one_in(g, 2) ? (wide ? ISA_ARSH64_IMM : ISA_ARSH32_IMM) : (wide ? ISA_RSH64_IMM : ISA_RSH32_IMM), a, 0,
+            0, width / 2);
+        load_constant(g, b, telling_u64(&g->random));
+        break;
+    case 2: { /* a number put together from bytes */
+        int at = within(g, WORLD_BUFFER, 8, 1);
+        put(g, ISA_LDXB, a, g->buffer, at, 0);
+        put(g, near ? ISA_LDXSB : ISA_LDXB, b, g->buffer, at + 1, 0);
+        if (one_in(g, 3)) /* one of them changes after it was read */
+            put(g, ISA_STH, g->buffer, 0, at, telling_imm(g));
+        put(g, ISA_LSH64_IMM, b, 0, 0, 8);
+        put(g, ISA_OR64_REG, a, b, 0, 0);
+        break;
+    }
+    case 3: { /* read, change, write back; what was read is used after the write */
+        static const enum isa_op changes[] = {ISA_ADD64_REG, ISA_SUB64_REG, ISA_XOR64_REG,
+                                              ISA_OR32_REG,  ISA_AND64_REG, ISA_ADD32_REG};
+        static const enum isa_op loads[] = {ISA_LDXDW, ISA_LDXW, ISA_LDXH, ISA_LDXSW};
+        static const enum isa_op stores[] = {ISA_STXDW, ISA_STXW, ISA_STXH, ISA_STXW};
+        unsigned form = below(g, 4);
+        int size = forms[loads[form]].bits / 8;
+        struct place place = {g->buffer, within(g, WORLD_BUFFER, size, 1)};
+        if (one_in(g, 2))
+            place = (struct place){10, within(g, g->stack, size, size) - g->stack};
+        put(g, loads[form], a, place.base, place.off, 0);
+        put(g, loads[form], b, place.base, place.off, 0);
+        put(g, changes[below(g, 6)], a, x, 0, 0);
+        put(g, stores[form], place.base, a, place.off, 0);
+        put(g, changes[below(g, 6)], a, b, 0, 0);
+        break;
+    }
+    case 4: /* a copy, whose original changes before the copy is used */
+        put(g, move, a, x, 0, 0);
+        put(g, ISA_MOV64_REG, b, a, 0, 0);
+        put(g, one_in(g, 2) ? ISA_ADD64_IMM : ISA_SUB32_IMM, a, 0, 0, telling_imm(g));
+        put(g, one_in(g, 2) ? ISA_ADD64_REG : ISA_SUB64_REG, b, a, 0, 0);
+        break;
+    case 5: { /* a truth value */
+        static const enum isa_op jumps[] = {ISA_JEQ64_REG,  ISA_JGT64_REG, ISA_JSLT32_REG,
+                                            ISA_JSET64_REG, ISA_JLE32_REG, ISA_JSGE64_REG};
+        unsigned y = source(g);
+        load_constant(g, a, near ? telling_u64(&g->random) : 1);
+        patch(g, put(g, jumps[below(g, 6)], x, y == a ? x : y, 0, 0), g->out->count + 1);
+        put(g, ISA_MOV64_IMM, a, 0, 0, 0);
+        put(g, ISA_MOV64_REG, b, a, 0, 0);
+        break;
+    }
+    case 6: /* swapped, masked, then compared or used */
+        put(g, ISA_LDXW, a, g->buffer, within(g, WORLD_BUFFER, 4, 1), 0);
+        put(g, one_in(g, 2) ? ISA_BE32 : ISA_BSWAP32, a, 0, 0, 0);
+        put(g, ISA_MOV64_REG, b, a, 0, 0);
+        put(g, ISA_RSH64_IMM, b, 0, 0, 8 * (int32_t)below(g, 4));
+        put(g, ISA_AND64_IMM, b, 0, 0, one_in(g, 2) ? 0xff : 0xffff);
+        put(g, ISA_XOR64_REG, a, b, 0, 0);
+        break;
+    case 7: /* quotient and remainder by one constant */
+        put(g, move, a, x, 0, 0);
+        put(g, move, b, x, 0, 0);
+        k = near ? telling_imm(g) : (int32_t)below(g, 1000) + 1;
+        k = k ? k : 10;
+        put(g, wide ? ISA_DIV64_IMM : ISA_DIV32_IMM, a, 0, 0, k);
+        put(g, wide ? ISA_MOD64_IMM : ISA_MOD32_IMM, b, 0, 0, k);
+        break;
+    case 8: /* base + index * 2^k + constant */
+        put(g, move, a, x, 0, 0);
+        put(g, wide ? ISA_LSH64_IMM : ISA_LSH32_IMM, a, 0, 0, (int32_t)below(g, 5));
+        put(g, ISA_MOV64_REG, b, x, 0, 0);
+        put(g, wide || near ? ISA_ADD64_REG : ISA_ADD32_REG, a, b, 0, 0);
+        put(g, wide ? ISA_ADD64_IMM : ISA_ADD32_IMM, a, 0, 0, telling_imm(g));
+        put(g, one_in(g, 2) ? ISA_ADD64_IMM : ISA_SUB64_IMM, a, 0, 0, telling_imm(g));
+        break;
+    }
+    wrote(g, a);
+    wrote(g, b);
+}
+
 static void statement(struct generator *g)
 {
     if (g->about != ISA_INVALID && one_in(g, 2))
         emit(g, g->about);
     else if (one_in(g, 20))
         loop(g);
+    else if (one_in(g, 8))
+        idiom(g);
     else
         emit(g, (enum isa_op)(1 + below(g, ISA_OPS - 1)));
 }
