@@ -12,7 +12,8 @@
  * more.
  *
  * Departures from Fraser: the epoch may advance at any time, not only when all have seen it (stamps are compared with
- * the slots' own values, never with "two ago"); there are no limbo lists per epoch, a batch is sorted as it is scanned.
+ * the slots' own values, never with "two ago"); waiting entries lie in batches, each judged by its newest stamp, so
+ * that a scan costs the same however much is waiting.
  *
  * Slots: one per CPU that epoch_enter_cpu() leases (exclusive, so that per-CPU data has one user), and SLOTS_PER_CPU
  * more for plain sections.  When a plain reader finds its CPU's slots taken it goes to the *overflow*: counted readers
@@ -21,14 +22,23 @@
  * is leased; its holder nests without a second lease, so some holder always runs on.
  *
  * Retired entries go to a stack per CPU (one exchange).  There is no background thread: a stack grown past THRESHOLD
- * raises a flag, and the next to leave a section, or epoch_poll(), takes all stacks, scans once and reclaims.  One
- * does so at a time; what is still visible is kept for the next time, which comes after as many new entries again.
+ * raises a flag, and the next to leave a section, or epoch_poll(), takes all stacks as one batch, scans once and
+ * reclaims the batches that no reader holds back.  One does so at a time.  When threads retire faster than that one
+ * reclaims, or a reader has lost its CPU inside its section, those who leave with BACKLOG entries waiting yield theirs
+ * first: so memory stays bounded by what is retired during a section.
  */
 #include <string.h>
 #include "core/epoch.h"
 #include "platform/os.h"
 
-enum { SLOTS_PER_CPU = 4, THRESHOLD = 64, SPINS_BEFORE_YIELD = 64, TAG = OS_TAG('e', 'p', 'o', 'c') };
+enum {
+    SLOTS_PER_CPU = 4,
+    THRESHOLD = 64,
+    BACKLOG = 4096,
+    BATCHES = 8,
+    SPINS_BEFORE_YIELD = 64,
+    TAG = OS_TAG('e', 'p', 'o', 'c')
+};
 
 struct slot {
     uint64_t epoch;
@@ -58,10 +68,16 @@ static struct {
     } overflow[2];
     uint64_t pad2[2];
 
-    uint32_t reclaiming;      /* lock: the rest is its holder's */
-    struct epoch_entry *kept; /* taken from the stacks, still visible to someone */
-    uint64_t kept_count;
-    uint64_t rounds; /* scans begun, for epoch_synchronize */
+    uint32_t reclaiming; /* lock: the rest is its holder's */
+    uint32_t batch_count;
+    uint64_t kept_count; /* entries in batches */
+    uint64_t sequence;   /* batches ever made */
+    struct batch {
+        struct epoch_entry *first, *last;
+        uint64_t stamp;    /* newest */
+        uint64_t sequence; /* of its making */
+        uint64_t count;
+    } batches[BATCHES]; /* oldest first */
 } epochs;
 
 /* CPU slot this thread has leased, plus one; 0: none. */
@@ -124,7 +140,15 @@ void epoch_enter(struct epoch_state *state)
     state->opaque[1] = overflow_enter();
 }
 
-static bool reclaim(bool wait);
+static uint64_t reclaim(bool wait);
+
+/* Somebody should reclaim, and we have just left a section. */
+static NOINLINE void leave_slowly(void)
+{
+    reclaim(false);
+    if (os_load(&epochs.stacks[os_cpu_current()].count) > BACKLOG || os_load(&epochs.kept_count) > BACKLOG)
+        os_yield();
+}
 
 void epoch_leave(struct epoch_state *state)
 {
@@ -134,7 +158,7 @@ void epoch_leave(struct epoch_state *state)
     else
         overflow_leave(state->opaque[1]);
     if (unlikely(os_load(&epochs.wanted)))
-        reclaim(false);
+        leave_slowly();
 }
 
 static NOINLINE uint32_t lease_other(uint32_t home)
@@ -175,7 +199,7 @@ void epoch_leave_cpu(struct epoch_state *state)
     leased = 0;
     os_store_release(&epochs.leases[state->opaque[0] - 1].epoch, 0);
     if (unlikely(os_load(&epochs.wanted)))
-        reclaim(false);
+        leave_slowly();
 }
 
 void epoch_retire(struct epoch_entry *entry, void (*function)(struct epoch_entry *entry))
@@ -207,90 +231,106 @@ static uint64_t oldest_reader(void)
     return oldest;
 }
 
-/* Takes everything retired so far, reclaims what nobody sees.  False when another is at it (`wait`: waits instead). */
-static NOINLINE bool reclaim(bool wait)
+/* Takes everything retired so far into a batch: the last one, when there is no place for another. */
+static void take_stacks(void)
 {
-    uint32_t idle = 0;
-    while (!os_compare_exchange(&epochs.reclaiming, &idle, 1)) {
-        idle = 0;
-        if (!wait)
-            return false;
-        os_yield();
-    }
-    os_store(&epochs.wanted, false);
-    struct epoch_entry *all = epochs.kept, *entry, *next;
+    struct batch taken = {NULL, NULL, 0, 0, 0};
     for (uint32_t i = 0; i < epochs.cpus; i++) {
         os_store(&epochs.stacks[i].count, 0);
         if (!os_load(&epochs.stacks[i].top))
             continue;
-        for (entry = os_exchange(&epochs.stacks[i].top, NULL); entry; entry = next) {
+        for (struct epoch_entry *entry = os_exchange(&epochs.stacks[i].top, NULL), *next; entry; entry = next) {
             next = entry->next;
-            entry->next = all;
-            all = entry;
-            epochs.kept_count++;
+            entry->next = taken.first;
+            taken.first = entry;
+            if (!taken.last)
+                taken.last = entry;
+            taken.count++;
         }
     }
-    os_fetch_add(&epochs.now, 1);
-    uint64_t oldest = oldest_reader();
-    struct epoch_entry *ready = NULL, *kept = NULL;
-    for (entry = all; entry; entry = next) {
-        struct epoch_entry **list = entry->epoch < oldest ? &ready : &kept;
-        next = entry->next;
-        epochs.kept_count -= list == &ready;
-        entry->next = *list;
-        *list = entry;
+    taken.stamp = os_fetch_add(&epochs.now, 1); /* nothing taken has a newer one */
+    if (!taken.first)
+        return;
+    os_store(&epochs.kept_count, epochs.kept_count + taken.count);
+    if (epochs.batch_count < BATCHES) {
+        taken.sequence = ++epochs.sequence;
+        epochs.batches[epochs.batch_count++] = taken;
+        return;
     }
-    epochs.kept = kept;
-    for (entry = ready; entry; entry = next) {
-        next = entry->next;
-        entry->reclaim(entry);
-    }
+    struct batch *last = &epochs.batches[BATCHES - 1];
+    last->last->next = taken.first;
+    last->last = taken.last;
+    last->stamp = taken.stamp;
+    last->count += taken.count;
+}
+
+static void lock_reclaiming(void)
+{
+    while (os_exchange(&epochs.reclaiming, 1))
+        os_yield();
+}
+
+static void unlock_reclaiming(void)
+{
     os_store_release(&epochs.reclaiming, 0);
-    return true;
+}
+
+/* Takes everything retired so far and reclaims what nobody sees.  Returns the number of the newest batch; when another
+ * is at it and we do not `wait`, nothing is done. */
+static NOINLINE uint64_t reclaim(bool wait)
+{
+    uint32_t idle = 0;
+    if (wait)
+        lock_reclaiming();
+    else if (!os_compare_exchange(&epochs.reclaiming, &idle, 1))
+        return 0;
+    os_store(&epochs.wanted, false);
+    take_stacks();
+    uint64_t oldest = oldest_reader(), sequence = epochs.sequence;
+    while (epochs.batch_count && epochs.batches[0].stamp < oldest) {
+        struct batch ready = epochs.batches[0];
+        epochs.batch_count--;
+        memmove(epochs.batches, epochs.batches + 1, epochs.batch_count * sizeof *epochs.batches);
+        for (struct epoch_entry *entry = ready.first, *next; entry; entry = next) {
+            next = entry == ready.last ? NULL : entry->next;
+            entry->reclaim(entry);
+        }
+        os_store(&epochs.kept_count, epochs.kept_count - ready.count);
+    }
+    unlock_reclaiming();
+    return sequence;
 }
 
 void epoch_poll(void)
 {
     if (unlikely(os_load(&epochs.wanted)))
-        reclaim(false);
+        leave_slowly();
 }
 
 uint64_t epoch_pending(void)
 {
-    uint64_t pending = 0;
-    while (os_exchange(&epochs.reclaiming, 1))
-        os_yield();
-    pending = epochs.kept_count;
+    lock_reclaiming();
+    uint64_t pending = epochs.kept_count;
     for (uint32_t i = 0; i < epochs.cpus; i++)
         pending += os_load(&epochs.stacks[i].count);
-    os_store_release(&epochs.reclaiming, 0);
+    unlock_reclaiming();
     return pending;
-}
-
-/* Has everything stamped up to `epoch` been reclaimed?  Only kept entries can be older: the stacks were just taken. */
-static bool kept_none_up_to(uint64_t epoch)
-{
-    bool none = true;
-    while (os_exchange(&epochs.reclaiming, 1))
-        os_yield();
-    for (struct epoch_entry *entry = epochs.kept; entry && none; entry = entry->next)
-        none = entry->epoch > epoch;
-    os_store_release(&epochs.reclaiming, 0);
-    return none;
 }
 
 void epoch_synchronize(void)
 {
-    os_fence();
-    uint64_t until = os_load_acquire(&epochs.now);
+    uint64_t mine = reclaim(true);
     for (unsigned tries = 0;; tries++) {
-        reclaim(true);
-        if (kept_none_up_to(until))
+        lock_reclaiming();
+        bool done = !epochs.batch_count || epochs.batches[0].sequence > mine;
+        unlock_reclaiming();
+        if (done)
             return;
         if (tries < SPINS_BEFORE_YIELD)
             os_yield();
         else
             os_sleep_ns(50000);
+        reclaim(true);
     }
 }
 
