@@ -858,8 +858,6 @@ static enum result execute(const struct op_code *code, struct run *run, struct m
 #define STREL(NAME, ...)   LABEL(ISA_##NAME),
 #define LEGACY(NAME, ...)  LABEL(ISA_##NAME),
 #include "isa/isa.def"
-#define FUSE(FIRST, SECOND) LABEL(OP_##FIRST##_##SECOND),
-#include "engine/fuse.def"
         LABEL(CHECKED_ALU),
         LABEL(CHECKED_JMP),
         LABEL(CHECKED_MOV64_IMM),
@@ -1606,7 +1604,6 @@ static enum result compile(const struct binding *binding, const struct allocator
             code->kinds[i] = choose(code, i, a.states[i].may);
     }
     memory->free(memory->self, scratch, size);
-    op_fuse(code, NULL);
     execute(code, NULL, NULL, &labels);
     op_link(code, labels);
     *out = &code->code;

@@ -309,11 +309,6 @@ void op_link(struct op_code *code, const void *const *labels)
     }
 }
 
-void op_fuse(struct op_code *code, const uint8_t *may)
-{
-    (void)code, (void)may;
-}
-
 void op_destroy(struct code *code)
 {
     struct op_code *ops = (struct op_code *)code;

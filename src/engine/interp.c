@@ -40,8 +40,6 @@ static enum result execute(const struct op_code *code, struct run *run, const vo
 #define STREL(NAME, ...)   LABEL(ISA_##NAME),
 #define LEGACY(NAME, ...)  LABEL(ISA_##NAME),
 #include "isa/isa.def"
-#define FUSE(FIRST, SECOND) LABEL(OP_##FIRST##_##SECOND),
-#include "engine/fuse.def"
         LABEL(ISA_LDDW_IMM),
         LABEL(ISA_JA),
         LABEL(ISA_JA32),
@@ -248,7 +246,6 @@ static enum result compile(const struct binding *binding, const struct allocator
 
     if (result != RESULT_OK)
         return result;
-    op_fuse(code, NULL);
     execute(code, NULL, &labels);
     op_link(code, labels);
     *out = &code->code;

@@ -2,8 +2,7 @@
  *
  * The form in which both interpreters run a program: one 16-byte op per instruction slot, so that an op's index is its
  * instruction's and jump offsets stay as they are.  An op's *kind* says which handler runs it; a handler is a label in
- * the engine's loop.  Fused kinds do the work of their own slot and of the one or two after it and step over those;
- * the slots stepped over keep their own handlers, so a jump into the middle of a fusion needs no care.
+ * the engine's loop.
  */
 #ifndef WINBPF_ENGINE_OP_H
 #define WINBPF_ENGINE_OP_H
@@ -27,13 +26,11 @@ struct op {
     int32_t imm;
 };
 
-/* Kinds beyond enum isa_op.  FUSE(FIRST, SECOND): see fuse.def. */
+/* Kinds beyond enum isa_op. */
 enum op_kind {
     OP_TRAP = ISA_OPS, /* what no valid program reaches: after the last instruction, second slots of lddw */
     OP_CALL_UNWIND,    /* call of a helper that ends the program when it returns 0 */
     OP_CALL_TAIL,
-#define FUSE(FIRST, SECOND) OP_##FIRST##_##SECOND,
-#include "engine/fuse.def"
     OP_KINDS
 };
 
@@ -60,10 +57,6 @@ enum result op_decode(const struct engine *engine, const struct binding *binding
 
 /* Puts labels[kind] into every op (kind numbers without ENGINE_THREADED). */
 void op_link(struct op_code *code, const void *const *labels);
-
-/* Replaces kinds by fused ones where fuse.def has the pair. `may`, where not NULL, tells of each slot whether it may
- * take part. */
-void op_fuse(struct op_code *code, const uint8_t *may);
 
 void op_destroy(struct code *code);
 

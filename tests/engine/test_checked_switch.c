@@ -6,7 +6,6 @@
 #define engine_checked engine_checked_switch
 #define op_decode      op_decode_switch
 #define op_link        op_link_switch
-#define op_fuse        op_fuse_switch
 #define op_destroy     op_destroy_switch
 #define op_packet      op_packet_switch
 #define op_tails       op_tails_switch
