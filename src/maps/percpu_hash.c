@@ -16,7 +16,7 @@ static enum result create(const struct map_spec *spec, struct map **out)
 
 static inline uint8_t *value_at(const struct table *table, const uint8_t *element, uint32_t cpu)
 {
-    return os_load((uint8_t *const *)(element + table->value_at)) + table->cpu_stride * cpu;
+    return table_values(table, element) + table->cpu_stride * cpu;
 }
 
 static ALWAYS_INLINE void *value_or_null(const struct table *table, const uint8_t *element, uint32_t cpu)

@@ -110,7 +110,14 @@ static void layout(struct table *table, const struct map_spec *spec)
     uint32_t link = table->dynamic ? 8 : 4;
     table->link_at = (spec->key_size + link - 1) & ~(link - 1);
     table->value_at = (uint32_t)map_round8(table->link_at + link);
-    table->element_size = table->value_at + (table->percpu ? 8 : (uint32_t)map_round8(spec->value_size));
+    size_t value = table->percpu ? (table->dynamic ? 8 : 0) : map_round8(spec->value_size);
+    table->element_size = table->value_at + (uint32_t)value;
+    uint64_t odd = table->element_size, inverse = 1;
+    for (; !(odd & 1); odd >>= 1)
+        table->size_shift++;
+    for (unsigned i = 0; i < 6; i++) /* Newton: right in 1 bit, then 2, 4 … 64 */
+        inverse *= 2 - odd * inverse;
+    table->size_inverse = inverse;
     table->cpus = os_cpu_count();
     table->cpu_stride = (map_round8(spec->value_size) + 63) & ~(size_t)63; /* dynamic; preallocated: see below */
 }
@@ -329,14 +336,6 @@ static void element_give(struct table *table, uint8_t *element)
         os_fetch_sub(&table->count, 1);
 }
 
-/* Where a per-CPU element keeps CPU 0's value. */
-static inline uint8_t *values_of(const struct table *table, uint8_t *element)
-{
-    if (table->dynamic)
-        return dynamic_of(element)->values;
-    return table->values + (size_t)(element - table->area) / table->element_size * table->map.stride;
-}
-
 /* ---- finding */
 
 NOINLINE uint8_t *table_find_carefully(const struct table *table, const void *key, uint64_t hash)
@@ -472,9 +471,8 @@ static ALWAYS_INLINE enum result update_sized(struct table *table, const void *k
         result = RESULT_NOT_FOUND;
     } else if (likely(!(result = element_take(table, &element)))) {
         key_store(element, key, size);
-        if (table->percpu) {
-            os_store((uint8_t **)(element + table->value_at), values_of(table, element));
-        }
+        if (table->percpu && table->dynamic)
+            os_store((uint8_t **)(void *)(element + table->value_at), dynamic_of(element)->values);
         fill(table, element, true, value, cpu);
         place_insert(table, &place, element);
     }

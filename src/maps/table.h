@@ -61,7 +61,7 @@ struct table {
     uint32_t link_at, value_at, element_size;
     uint64_t seed[3];
     bool dynamic;         /* BPF_F_NO_PREALLOC */
-    bool percpu;          /* value_at holds the address of CPU 0's value */
+    bool percpu;          /* values are apart: table_values() */
     uint32_t stripe_mask; /* stripe = bucket & stripe_mask */
     uint32_t spares;      /* spare elements a stripe */
     struct table_stripe *stripes;
@@ -69,8 +69,10 @@ struct table {
     struct table_pool *pools;
     uint32_t pool_count;
     uint32_t cpus;
-    size_t cpu_stride; /* per-CPU kinds: from one CPU's value to the next's */
-    uint8_t *values;   /* per-CPU kinds, preallocated: CPU 0's */
+    size_t cpu_stride;     /* per-CPU kinds: from one CPU's value to the next's */
+    uint8_t *values;       /* per-CPU kinds, preallocated: CPU 0's */
+    uint32_t size_shift;   /* element_size is odd << size_shift … */
+    uint64_t size_inverse; /* … and this times odd is 1, modulo 2^64 */
     size_t bucket_size, stripe_size, area_size, pool_size, values_size; /* bytes allocated */
     uint64_t count;                                                     /* elements; kept for dynamic tables only */
 };
@@ -188,6 +190,16 @@ static inline uint32_t table_lowest(uint32_t bits)
         i++;
     return i;
 #endif
+}
+
+/* Per-CPU kinds: where CPU 0's value of an element is.  Preallocated values have the element's number, so the place is
+ * arithmetic (an exact division) and its cache line is fetched together with the element's; others are pointed at. */
+static inline uint8_t *table_values(const struct table *table, const uint8_t *element)
+{
+    if (unlikely(table->dynamic))
+        return os_load((uint8_t *const *)(const void *)(element + table->value_at));
+    uint64_t number = ((uint64_t)(element - table->area) >> table->size_shift) * table->size_inverse;
+    return table->values + number * table->map.stride;
 }
 
 /* The element with this key, or NULL.  `size` is the map's key_size, a constant where the caller knows it. */
