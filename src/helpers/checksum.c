@@ -27,18 +27,22 @@ static uint64_t sum_of(const uint8_t *data, uint32_t size, uint32_t start)
     }
     for (; size >= 4; size -= 4, data += 4)
         a += load_le32(data);
+    for (uint32_t i = 0; i < size; i++) /* the rest of a word is zero */
+        a += (uint64_t)data[i] << 8 * i;
     return fold(fold(a) + fold(b));
 }
 
 static uint64_t csum_diff(uint64_t r1, uint64_t r2, uint64_t r3, uint64_t r4, uint64_t r5, void *context)
 {
     uint32_t from_size = (uint32_t)r2, to_size = (uint32_t)r4, seed = (uint32_t)r5;
-    if ((from_size | to_size) & 3)
-        return answer(RESULT_INVALID);
     if (!from_size && !to_size)
         return (uint64_t)seed;
-    uint64_t sum = sum_of(answer_pointer(r3), to_size, seed);
-    if (from_size)
+    uint64_t sum;
+    if (!to_size) /* the complement around: differs from the general way in which of its two zeros it gives */
+        sum = (uint32_t)~sum_of(answer_pointer(r1), from_size, ~seed);
+    else
+        sum = sum_of(answer_pointer(r3), to_size, seed);
+    if (to_size && from_size)
         sum = fold(sum + (uint32_t)~sum_of(answer_pointer(r1), from_size, 0));
     sum = (sum & 0xffff) + (sum >> 16);
     return (sum & 0xffff) + (sum >> 16);

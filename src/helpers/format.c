@@ -115,7 +115,8 @@ enum result format_write(struct text *out, const char *format, uint64_t size, co
             continue;
         }
         if (*format == 'c') {
-            text_format(out, left ? "%-*c" : "%*c", (int)width, (int)(value & 0xff));
+            const char one[2] = {(char)value, 0};
+            text_format(out, left ? "%-*s" : "%*s", (int)width, one);
             continue;
         }
         bool wide = *format == 'l';
