@@ -35,8 +35,6 @@ static uint64_t sum_of(const uint8_t *data, uint32_t size, uint32_t start)
 static uint64_t csum_diff(uint64_t r1, uint64_t r2, uint64_t r3, uint64_t r4, uint64_t r5, void *context)
 {
     uint32_t from_size = (uint32_t)r2, to_size = (uint32_t)r4, seed = (uint32_t)r5;
-    if (!from_size && !to_size)
-        return (uint64_t)seed;
     uint64_t sum;
     if (!to_size) /* the complement around: differs from the general way in which of its two zeros it gives */
         sum = (uint32_t)~sum_of(answer_pointer(r1), from_size, ~seed);

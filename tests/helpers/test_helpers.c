@@ -292,7 +292,7 @@ static bool oracle_open(void)
     return oracle_map >= 0;
 }
 
-static uint64_t state = 88172645463325252u;
+static uint64_t state = 88172645463325252u; /* any but 0 */
 
 static uint32_t below(uint32_t limit)
 {
