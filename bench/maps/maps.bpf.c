@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * A thousand operations on a map a run, on pseudo-random keys below `entries`.  `empty` is the loop alone; what it costs
- * is subtracted from the others.
+ * A thousand operations on a map a run, on pseudo-random keys below `entries`.  `empty` is the loop alone; what it
+ * costs is subtracted from the others.
  */
 #include <linux/bpf.h>
 #include <bpf/bpf_helpers.h>

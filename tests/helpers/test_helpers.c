@@ -384,7 +384,7 @@ TEST(numbers_as_the_kernel)
                 size = (uint32_t)strlen(text) + below(2);
             } else {
                 for (unsigned j = 0; j < 64; j++)
-                    value[j] = (uint8_t) "0123456789abcdefABCDEFxX- \t\0019876543210"[below(40)];
+                    value[j] = (uint8_t) "0123456789abcdefABCDEFxX- \t\0019876543210"[below(38)];
                 size = 1 + below(64);
             }
             memcpy(value + AT_NUMBERS, &size, 4);
