@@ -12,11 +12,12 @@
 #include "platform/os.h"
 
 enum {
-    FRAME_SIZE = 4096, /* buffer of a test run: one page, as in Linux */
-    REST_MAX = 17 * 4096,
-    LOOPBACK = 1,    /* interface a test run's frame comes from when the caller names none */
-    MD_SIZE = 24,    /* Linux's struct xdp_md */
-    ATTACH_XDP = 37, /* BPF_XDP */
+    PAGE = 4096,
+    FRAME_SIZE = PAGE,    /* buffer of a test run, as in Linux */
+    REST_MAX = 17 * PAGE, /* Linux: so many fragments */
+    LOOPBACK = 1,         /* interface a test run's frame comes from when the caller names none */
+    MD_SIZE = 24,         /* Linux's struct xdp_md */
+    ATTACH_XDP = 37,      /* BPF_XDP */
     TEST_LIVE_FRAMES = 2,
     BATCH = 256, /* runs in one epoch section */
 };
@@ -65,6 +66,11 @@ static uint8_t *meta_of(const struct xdp_frame *frame)
     return (uint8_t *)(uintptr_t)frame->context.data_meta;
 }
 
+static uint64_t length_of(const struct xdp_frame *frame)
+{
+    return (uint64_t)(frame->context.data_end - frame->context.data) + frame->rest_size;
+}
+
 static uint64_t adjust_head(uint64_t r1, uint64_t r2, uint64_t r3, uint64_t r4, uint64_t r5, void *context)
 {
     struct xdp_frame *frame = frame_of(r1);
@@ -96,14 +102,19 @@ static uint64_t adjust_tail(uint64_t r1, uint64_t r2, uint64_t r3, uint64_t r4, 
 {
     struct xdp_frame *frame = frame_of(r1);
     int64_t offset = (int32_t)r2;
-    if (frame->rest_size) { /* shrinking takes from the rest first; growing it is not supported */
-        if (offset > 0)
+    if (frame->rest_size) { /* shrinking takes from the rest first; growing fills its last page */
+        uint32_t last = frame->rest_size % PAGE ? frame->rest_size % PAGE : PAGE;
+        if (offset > (int64_t)PAGE - last || -offset > (int64_t)length_of(frame) - XDP_FRAME_MINIMUM)
             return failure(RESULT_INVALID);
-        if (-offset > frame->context.data_end - frame->context.data + (int64_t)frame->rest_size - XDP_FRAME_MINIMUM)
-            return failure(RESULT_INVALID);
+        if (offset >= 0) {
+            memset(frame->rest + frame->rest_size, 0, (size_t)offset);
+            frame->rest_size += (uint32_t)offset;
+            return 0;
+        }
         uint32_t cut = -offset > (int64_t)frame->rest_size ? frame->rest_size : (uint32_t)-offset;
         frame->rest_size -= cut;
-        offset += cut;
+        frame->context.data_end += offset + cut;
+        return 0;
     }
     if (offset > frame->limit - frame->context.data_end ||
         frame->context.data_end - frame->context.data + offset < XDP_FRAME_MINIMUM)
@@ -112,11 +123,6 @@ static uint64_t adjust_tail(uint64_t r1, uint64_t r2, uint64_t r3, uint64_t r4, 
         memset(frame->context.data_end, 0, (size_t)offset);
     frame->context.data_end += offset;
     return 0;
-}
-
-static uint64_t length_of(const struct xdp_frame *frame)
-{
-    return (uint64_t)(frame->context.data_end - frame->context.data) + frame->rest_size;
 }
 
 static uint64_t get_buff_len(uint64_t r1, uint64_t r2, uint64_t r3, uint64_t r4, uint64_t r5, void *context)
@@ -234,15 +240,18 @@ static enum result write_outputs(const struct prog *prog, struct test_run *run, 
                                  struct wishes *wishes)
 {
     uint32_t linear = (uint32_t)(frame->context.data_end - meta_of(frame)), size = linear + frame->rest_size;
-    uint32_t room = run->data_out_size, copied = run->data_out ? (size < room ? size : room) : 0;
-    if (copied) {
-        uint32_t first = copied < linear ? copied : linear;
-        memcpy(run->data_out, meta_of(frame), first);
-        if (copied > first)
-            memcpy((uint8_t *)run->data_out + first, frame->rest, copied - first);
+    uint32_t room = run->data_out_size, copied = size < room || !run->data_out ? size : room;
+    if (copied < frame->rest_size) { /* Linux cuts the linear part, and gives nothing when that does not suffice */
+        run->retval = run->duration = 0;
+        return RESULT_NO_SPACE;
+    }
+    if (run->data_out) {
+        memcpy(run->data_out, meta_of(frame), copied - frame->rest_size);
+        if (frame->rest_size)
+            memcpy((uint8_t *)run->data_out + (copied - frame->rest_size), frame->rest, frame->rest_size);
     }
     run->data_out_size = size;
-    if (room && size > room)
+    if (run->data_out && size > room)
         return RESULT_NO_SPACE;
 
     if (!wishes->given)
@@ -296,12 +305,13 @@ static enum result test_run(struct prog *prog, struct test_run *run)
         return result;
     headroom -= wishes.data;
     uint32_t linear_max = FRAME_SIZE - headroom - XDP_TAILROOM;
-    uint32_t linear = size < linear_max ? size : linear_max;
-    if (linear < XDP_FRAME_MINIMUM || size - wishes.data < XDP_FRAME_MINIMUM)
+    uint32_t linear = wishes.given ? wishes.data_end : size; /* the context's data_end says how much is linear */
+    linear = linear < linear_max ? linear : linear_max;
+    if (size - wishes.data < XDP_FRAME_MINIMUM)
         return RESULT_INVALID;
     if (size - linear > REST_MAX)
         return RESULT_NO_MEMORY;
-    size_t buffer_size = FRAME_SIZE + (size_t)(size - linear);
+    size_t buffer_size = FRAME_SIZE + ((size_t)(size - linear) + PAGE - 1) / PAGE * PAGE;
     uint8_t *buffer = os_alloc(buffer_size, OS_TAG('x', 'd', 'p', 't'));
     if (!buffer)
         return RESULT_NO_MEMORY;
