@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * Stands in for libFuzzer in ordinary builds: runs a fuzz target over every file of its corpus folder, over every
- * prefix of the small ones, and over each with single bytes changed.  Deterministic.
+ * Stands in for libFuzzer in ordinary builds: runs a fuzz target over every file of its corpus folder (FUZZ_CORPUS, or
+ * those that are named), over prefixes of each, and over each with single bytes changed.  Deterministic.
  */
 #include <dirent.h>
 #include <stdint.h>
@@ -49,17 +49,18 @@ static void file(const char *path)
 
 int main(int argc, char **argv)
 {
-    for (int i = 1; i < argc; i++) {
-        DIR *folder = opendir(argv[i]);
+    for (int i = argc > 1 ? 1 : 0; i < argc; i++) {
+        const char *corpus = i ? argv[i] : FUZZ_CORPUS;
+        DIR *folder = opendir(corpus);
         if (!folder) {
-            fprintf(stderr, "%s: no such corpus folder\n", argv[i]);
+            fprintf(stderr, "%s: no such corpus folder\n", corpus);
             return 1;
         }
         for (struct dirent *entry; (entry = readdir(folder));) {
             char path[4096];
             if (entry->d_name[0] == '.')
                 continue;
-            snprintf(path, sizeof path, "%s/%s", argv[i], entry->d_name);
+            snprintf(path, sizeof path, "%s/%s", corpus, entry->d_name);
             file(path);
         }
         closedir(folder);
