@@ -19,10 +19,11 @@ struct check_test {
     struct check_test *next;
 };
 
-static struct check_test *check_first, **check_last = &check_first;
-static const char *check_name;
-static unsigned check_failures, check_passed, check_failed, check_skipped;
-static const char *check_skip_reason;
+#define CHECK_STATIC static __attribute__((unused)) /* a fuzz target takes the macros alone */
+CHECK_STATIC struct check_test *check_first, **check_last = &check_first;
+CHECK_STATIC const char *check_name;
+CHECK_STATIC unsigned check_failures, check_passed, check_failed, check_skipped;
+CHECK_STATIC const char *check_skip_reason;
 
 #define TEST(test_name)                                                                                                \
     static void test_##test_name(void);                                                                                \

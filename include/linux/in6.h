@@ -2,8 +2,8 @@
  *
  * IPv6: addresses and extension header numbers.  An application gets its C library's; a BPF program these.
  */
-#ifndef _LINUX_IN6_H
-#define _LINUX_IN6_H
+#ifndef _WINBPF_LINUX_IN6_H
+#define _WINBPF_LINUX_IN6_H
 
 #include <linux/in.h>
 

@@ -2,8 +2,8 @@
  *
  * The IPv6 header and its options (RFC 8200).
  */
-#ifndef _LINUX_IPV6_H
-#define _LINUX_IPV6_H
+#ifndef _WINBPF_LINUX_IPV6_H
+#define _WINBPF_LINUX_IPV6_H
 
 #include <linux/types.h>
 #include <linux/in6.h>

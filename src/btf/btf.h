@@ -107,8 +107,8 @@ uint32_t btf_type_offset(const struct btf *btf, uint32_t id);
 /* First id ≥ 1 with this kind and name; 0 for none. */
 uint32_t btf_find(const struct btf *btf, enum btf_kind kind, const char *name);
 
-/* The ids > `after` whose name, without a ___flavor, is the first `length` characters of `name`, smallest first; 0 after
- * the last. */
+/* The ids > `after` whose name, without a ___flavor, is the first `length` characters of `name`, smallest first; 0
+ * after the last. */
 uint32_t btf_find_essential(const struct btf *btf, const char *name, size_t length, uint32_t after);
 
 /* Length of a name without its flavor: "sock___old" counts as "sock". */
@@ -146,9 +146,20 @@ void btf_ext_cores(const struct btf_ext *ext, const char *section, const struct 
 
 /* enum bpf_core_relo_kind. */
 enum btf_core_kind {
-    BTF_CORE_FIELD_OFFSET, BTF_CORE_FIELD_SIZE, BTF_CORE_FIELD_EXISTS, BTF_CORE_FIELD_SIGNED, BTF_CORE_FIELD_LSHIFT,
-    BTF_CORE_FIELD_RSHIFT, BTF_CORE_TYPE_LOCAL, BTF_CORE_TYPE_TARGET, BTF_CORE_TYPE_EXISTS, BTF_CORE_TYPE_SIZE,
-    BTF_CORE_ENUM_EXISTS, BTF_CORE_ENUM_VALUE, BTF_CORE_TYPE_MATCHES, BTF_CORE_KINDS
+    BTF_CORE_FIELD_OFFSET,
+    BTF_CORE_FIELD_SIZE,
+    BTF_CORE_FIELD_EXISTS,
+    BTF_CORE_FIELD_SIGNED,
+    BTF_CORE_FIELD_LSHIFT,
+    BTF_CORE_FIELD_RSHIFT,
+    BTF_CORE_TYPE_LOCAL,
+    BTF_CORE_TYPE_TARGET,
+    BTF_CORE_TYPE_EXISTS,
+    BTF_CORE_TYPE_SIZE,
+    BTF_CORE_ENUM_EXISTS,
+    BTF_CORE_ENUM_VALUE,
+    BTF_CORE_TYPE_MATCHES,
+    BTF_CORE_KINDS
 };
 
 /* One CO-RE relocation (Linux Documentation/bpf/llvm_reloc.rst, "CO-RE Relocations"): what the instruction's constant
@@ -159,7 +170,7 @@ struct btf_core_result {
     bool exists;           /* the target has it */
     bool check_local;      /* the instruction must hold `local` before it is patched (not so for bit fields) */
     uint32_t field_size;   /* new size in bytes of the accessed field (FIELD_BYTE_OFFSET), 0 unchanged */
-    bool resizable;        /* the field is an unsigned integer or a pointer on both sides: a load may change its width */
+    bool resizable; /* the field is an unsigned integer or a pointer on both sides: a load may change its width */
 };
 /* `target` NULL: the local types are the target. */
 enum result btf_core_resolve(const struct btf *local, const struct btf_core_record *record, const struct btf *target,

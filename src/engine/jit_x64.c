@@ -2117,7 +2117,7 @@ static bool step(struct jit *j, uint32_t at)
 }
 
 #ifdef WINBPF_MUTANTS
-#include "engine/jit_x64_mutant.h"
+#include "engine/jit_x64_mutant.inc"
 #endif
 
 static enum result emit_function(struct jit *j)

@@ -21,8 +21,10 @@
 
 #define FORMAT_WORDS(X)                                                                                                \
     X(MAGIC)                                                                                                           \
-    X(VERSION) X(SIZE) X(PERSONALITY) X(PROG_TYPE) X(ATTACH_TYPE) X(PROG_FLAGS) X(INSNS) X(MAPS) X(HELPERS) X(FUNCS)   \
-        X(LINES) X(STRINGS) X(BTF)
+    X(VERSION)                                                                                                         \
+    X(SIZE)                                                                                                            \
+    X(PERSONALITY)                                                                                                     \
+    X(PROG_TYPE) X(ATTACH_TYPE) X(PROG_FLAGS) X(INSNS) X(MAPS) X(HELPERS) X(FUNCS) X(LINES) X(STRINGS) X(BTF)
 
 enum {
 #define X(name) FORMAT_##name,

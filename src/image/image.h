@@ -21,7 +21,13 @@
 #include "contract/contract.h"
 #include "isa/insn.h"
 
-enum { IMAGE_NO_INDEX = 0xffffffffu, IMAGE_MAX_MAPS = 4096, IMAGE_MAX_HELPERS = 4096, IMAGE_NAME = 128, IMAGE_TEXT = 1024 };
+enum {
+    IMAGE_NO_INDEX = 0xffffffffu,
+    IMAGE_MAX_MAPS = 4096,
+    IMAGE_MAX_HELPERS = 4096,
+    IMAGE_NAME = 128,
+    IMAGE_TEXT = 1024
+};
 
 /* Names have less than IMAGE_NAME bytes, section and license less than IMAGE_TEXT; NULL reads as "". */
 

@@ -98,8 +98,8 @@ bool os_event_wait(struct os_event *event, uint64_t timeout_ns);
 /* Linux: an eventfd that polls readable after a set (ring buffer epoll); -1 elsewhere. */
 int os_event_fd(struct os_event *event);
 
-/* Reads from an address that may be anything, as a program's %s argument.  False, with `to` undefined, where there is no
- * such memory. */
+/* Reads from an address that may be anything, as a program's %s argument.  False, with `to` undefined, where there is
+ * no such memory. */
 bool os_probe_read(void *to, uint64_t from, size_t size);
 
 /* Who is running: for helpers and listings. */

@@ -39,7 +39,7 @@ DIRECT = {
 PUBLIC = ("linux/", "bpf/", "ebpf/", "net/")
 KERNEL_ROOMS = ["base", "isa", "contract", "btf", "image", "elf", "engine", "core", "maps", "helpers", "hooks"]
 # What freestanding C and our own memory-and-string subset provide; everything else belongs to src/platform.
-FREESTANDING = {"stdarg.h", "stdbool.h", "stddef.h", "stdint.h", "string.h", "limits.h", "immintrin.h"}
+FREESTANDING = {"stdarg.h", "stdbool.h", "stddef.h", "stdint.h", "string.h", "limits.h", "immintrin.h", "cpuid.h"}
 
 
 def below(room, seen=None):

@@ -5,9 +5,9 @@
 #ifndef WINBPF_TEST_OBJECT_BPF_H
 #define WINBPF_TEST_OBJECT_BPF_H
 
-#define SEC(name)         __attribute__((section(name), used))
-#define __uint(name, val) int(*name)[val]
-#define __type(name, val) typeof(val) *name
+#define SEC(name)          __attribute__((section(name), used))
+#define __uint(name, val)  int(*name)[val]
+#define __type(name, val)  typeof(val) *name
 #define __array(name, val) typeof(val) *name[]
 #define JOIN2(a, b)        a##b
 #define JOIN(a, b)         JOIN2(a, b)

@@ -38,8 +38,8 @@ typedef u32 handle_t;
     {                                                                                                                  \
         return (int)(value);                                                                                           \
     }
-#define FIELD(field, kind) __builtin_preserve_field_info(s->field, kind)
-#define TYPE(type, kind)   __builtin_preserve_type_info(*(type *)0, kind)
+#define FIELD(field, kind)      __builtin_preserve_field_info(s->field, kind)
+#define TYPE(type, kind)        __builtin_preserve_type_info(*(type *)0, kind)
 #define ENUM(type, value, kind) __builtin_preserve_enum_value(*(type *)value, kind)
 
 PROGRAM(load_moved, s->moved)
