@@ -78,7 +78,8 @@ struct machine {
     uint64_t passes;
 };
 
-/* clang-format off: it takes these for one macro each */
+/* It takes these for one macro each. */
+/* clang-format off */
 static uint64_t value64(enum isa_op op, uint64_t d, uint64_t s, bool *known)
 {
     *known = true;
@@ -88,10 +89,12 @@ static uint64_t value64(enum isa_op op, uint64_t d, uint64_t s, bool *known)
 #define SW int64_t
 #define ALU(NAME, code, off, group, symbol, value)                                                                     \
     case ISA_##NAME##64_IMM:                                                                                           \
-    case ISA_##NAME##64_REG:                                                                                           \
-        return value;                                                                                                  \
-#define ALU1(NAME, code, group, symbol, value)      case ISA_##NAME##64 : return value;                        \
-#define END(NAME, code, bits, group, symbol, value) case ISA_##NAME : return value;
+    case ISA_##NAME##64_REG: return value;
+#define ALU1(NAME, code, group, symbol, value) \
+    case ISA_##NAME##64: return value;
+#define END(NAME, code, bits, group, symbol, value) \
+    case ISA_##NAME:                                                                                                   \
+        return value;
 #include "isa/isa.def"
 #undef W
 #undef UW
@@ -114,9 +117,10 @@ static uint32_t value32(enum isa_op op, uint32_t d, uint32_t s, bool *known)
 #define SW int32_t
 #define ALU(NAME, code, off, group, symbol, value)                                                                     \
     case ISA_##NAME##32_IMM:                                                                                           \
-    case ISA_##NAME##32_REG:                                                                                           \
-        return value;                                                                                                  \
-#define ALU1(NAME, code, group, symbol, value) case ISA_##NAME##32 : return value;
+    case ISA_##NAME##32_REG: return value;
+#define ALU1(NAME, code, group, symbol, value) \
+    case ISA_##NAME##32:                                                                                               \
+        return value;
 #include "isa/isa.def"
 #undef W
 #undef UW
