@@ -52,6 +52,7 @@ enum arg_kind {
     ARG_SOCKET,
     ARG_BTF_ID,
     ARG_KPTR,
+    ARG_VARIADIC, /* handed on as it is, written or not: how many the helper reads is said elsewhere (a format) */
     ARG_KINDS
 };
 

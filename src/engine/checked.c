@@ -634,7 +634,7 @@ static bool check_argument(struct machine *m, const struct helper_proto *proto, 
     uint64_t value = m->r[reg];
     bool is_null = region == &number && !value;
 
-    if (kind == ARG_NONE)
+    if (kind == ARG_NONE || kind == ARG_VARIADIC)
         return true;
     if (region == &unwritten)
         return stop_unwritten(m, reg);

@@ -131,7 +131,7 @@ const struct helper trace_helpers[] = {
     {{"trace_printk",
       {6, 15},
       RET_INTEGER,
-      {ARG_MEM, ARG_SIZE, ARG_ANYTHING, ARG_ANYTHING, ARG_ANYTHING},
+      {ARG_MEM, ARG_SIZE, ARG_VARIADIC, ARG_VARIADIC, ARG_VARIADIC},
       HELPER_GPL_ONLY,
       0,
       2},
