@@ -46,7 +46,7 @@ libdir=$(dirname "$(find "$to/usr" -name 'libbpf.so' | head -n 1)")
 check "a program builds against the installed library" gcc -Wall -Werror -I"$to/usr/include" "$to/app.c" -o "$to/app" -L"$libdir" -Wl,-rpath,"$libdir" -lbpf
 check "and runs" "$to/app"
 check "pkg-config knows it" env PKG_CONFIG_PATH="$libdir/pkgconfig" bash -c 'command -v pkg-config >/dev/null || exit 0; pkg-config --cflags --libs libbpf'
-check "a BPF program compiles against the installed headers alone" clang -O2 -g -target bpf -I"$to/usr/include" -c "$to/prog.bpf.c" -o "$to/prog.o"
+check "a BPF program compiles against the installed headers alone" clang -O2 -g -target bpf -I"$to/usr/include/winbpf/bpf-programs" -I"$to/usr/include" -c "$to/prog.bpf.c" -o "$to/prog.o"
 check "and winbpf reads it" bash -c "'$to/usr/bin/winbpf' disasm '$to/prog.o' | grep -q exit"
 echo "$passed passed, $failed failed, 0 skipped"
 [ $failed -eq 0 ]
