@@ -228,7 +228,7 @@ enum result command_log_end(struct command_log *log, enum result result, size_t 
         static const char nul = 0;
         size_t fits = log->length < log->size ? log->length : log->size - 1;
         const char *from = log->length && !(log->level & LOG_FIXED) ? log->text + (log->length - fits) : log->text;
-        if (client->ops->write(client, log->buffer, from, fits) ||
+        if ((fits && client->ops->write(client, log->buffer, from, fits)) ||
             client->ops->write(client, log->buffer + fits, &nul, 1))
             result = RESULT_FAULT;
         else if (fits < log->length)

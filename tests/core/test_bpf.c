@@ -17,7 +17,7 @@ TEST(elements)
     REQUIRE(fixture_start());
     int fd = fixture_map_fd(4);
     REQUIRE(fd >= 0);
-    uint32_t key = 7, next;
+    uint32_t key = 7, next = 0;
     uint64_t value = 70, got = 0;
     FAILS(fixture_element(BPF_MAP_LOOKUP_ELEM, fd, &key, &got, 0), ENOENT);
     CHECK_EQ(fixture_element(BPF_MAP_UPDATE_ELEM, fd, &key, &value, BPF_ANY), 0);
@@ -163,7 +163,7 @@ TEST(many_handles)
 {
     enum { COUNT = 200 };
     int fds[COUNT];
-    uint64_t value, got;
+    uint64_t value, got = 0;
     REQUIRE(fixture_start());
     for (uint32_t i = 0; i < COUNT; i++) {
         fds[i] = fixture_map_fd(2);
