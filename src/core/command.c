@@ -106,8 +106,10 @@ static NOINLINE enum result command_any(struct client *client, uint32_t number, 
         memcpy(&element, &attr, sizeof element);
         return command_element(client, number, &element);
     }
-    if (row->sweep)
+    if (row->sweep) {
         os_handles_sweep();
+        epoch_flush(); /* what those closes let go of is gone from listings, too */
+    }
     result = row->handler(&command, &attr, value);
     epoch_poll();
     return result;
@@ -134,11 +136,13 @@ enum result command_object(const struct command *command, int handle, enum objec
 {
     uint32_t access;
     enum result result = command->client->ops->handle_get(command->client, handle, object, &access);
-    if (result)
-        return result;
-    if ((*object)->kind != kind) {
+    if (!result && (*object)->kind != kind) {
         object_put(*object, REF_LOOKUP);
-        return RESULT_INVALID;
+        result = RESULT_INVALID;
+    }
+    if (result) {
+        *object = NULL;
+        return result;
     }
     if (flags)
         *flags = access;

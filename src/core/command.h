@@ -50,7 +50,8 @@ struct element_attr {
 };
 enum result command_element(struct client *client, uint32_t command, const struct element_attr *attr);
 
-/* The object of this kind behind a handle, with REF_LOOKUP; RESULT_INVALID for another kind.  `flags` may be NULL. */
+/* The object of this kind behind a handle, with REF_LOOKUP; RESULT_INVALID for another kind; *object is NULL then.
+ * `flags` may be NULL. */
 enum result command_object(const struct command *command, int handle, enum object_kind kind, struct object **object,
                            uint32_t *flags);
 

@@ -307,6 +307,13 @@ void epoch_poll(void)
         leave_slowly();
 }
 
+void epoch_flush(void)
+{
+    enum { ROUNDS = 8 }; /* what is reclaimed retires what it held: program, map, inner map … */
+    for (int i = 0; i < ROUNDS && epoch_pending(); i++)
+        reclaim(true);
+}
+
 uint64_t epoch_pending(void)
 {
     lock_reclaiming();

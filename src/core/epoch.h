@@ -44,6 +44,10 @@ void epoch_retire(struct epoch_entry *entry, void (*reclaim)(struct epoch_entry 
  * held.  epoch_leave() and epoch_leave_cpu() do the same, so only those who retire outside of sections need it. */
 void epoch_poll(void);
 
+/* Reclaims all that no reader holds back, without waiting for any, and what that retires in turn.  Not inside a
+ * section. */
+void epoch_flush(void);
+
 /* Entries retired and not yet reclaimed, for tests. */
 uint64_t epoch_pending(void);
 

@@ -693,6 +693,10 @@ TEST(btf)
     CHECK_EQ(map_info.max_entries, 4);
     map.btf_value_type_id = 1; /* 4 bytes */
     FAILS(fixture_bpf(BPF_MAP_CREATE, &map, sizeof map), EINVAL);
+    map.btf_fd = (uint32_t)typed; /* a handle, but of a map */
+    FAILS(fixture_bpf(BPF_MAP_CREATE, &map, sizeof map), EINVAL);
+    CHECK_EQ(object_count(OBJECT_MAP), 1);
+    map.btf_fd = (uint32_t)fd;
     map.btf_value_type_id = 77;
     FAILS(fixture_bpf(BPF_MAP_CREATE, &map, sizeof map), EINVAL);
     attr.btf = (uintptr_t)&small_btf;
