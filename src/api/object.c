@@ -377,28 +377,40 @@ int bpf_object__unpin_maps(struct bpf_object *obj, const char *path)
     return 0;
 }
 
-static int each_program(struct bpf_object *obj, const char *path, int (*verb)(struct bpf_program *, const char *))
+static int pin_verb(struct bpf_object *obj, uint32_t index, const char *path,
+                    int (*verb)(struct bpf_program *, const char *))
 {
-    if (!obj || !obj->loaded)
-        return api_fail(ENOENT);
-    for (uint32_t i = 0; i < obj->elf.program_count; i++) {
-        char *place = api_path(path, obj->programs[i].image->name);
-        int result = place ? verb(&obj->programs[i], place) : api_fail(ENOMEM);
-        free(place);
-        if (result)
-            return result;
-    }
-    return 0;
+    char *place = api_path(path, obj->programs[index].image->name);
+    int result = place ? verb(&obj->programs[index], place) : -ENOMEM;
+    free(place);
+    return result;
 }
 
 int bpf_object__pin_programs(struct bpf_object *obj, const char *path)
 {
-    return each_program(obj, path, bpf_program__pin);
+    if (!obj || !obj->loaded)
+        return api_fail(ENOENT);
+    for (uint32_t i = 0; i < obj->elf.program_count; i++) {
+        int result = pin_verb(obj, i, path, bpf_program__pin);
+        if (result) {
+            while (i--)
+                pin_verb(obj, i, path, bpf_program__unpin);
+            return api_fail(-result);
+        }
+    }
+    return 0;
 }
 
 int bpf_object__unpin_programs(struct bpf_object *obj, const char *path)
 {
-    return each_program(obj, path, bpf_program__unpin);
+    if (!obj)
+        return api_fail(ENOENT);
+    for (uint32_t i = 0; i < obj->elf.program_count; i++) {
+        int result = pin_verb(obj, i, path, bpf_program__unpin);
+        if (result)
+            return api_fail(-result);
+    }
+    return 0;
 }
 
 int bpf_object__pin(struct bpf_object *object, const char *path)
