@@ -47,7 +47,7 @@ struct fixture_map {
 
 static inline enum result fixture_create(const struct map_spec *spec, struct map **out)
 {
-    if (!spec->key_size || !spec->value_size || spec->key_size + spec->value_size > 64 || !spec->max_entries ||
+    if (!spec->key_size || !spec->value_size || spec->key_size > 32 || spec->value_size > 32 || !spec->max_entries ||
         spec->max_entries > FIXTURE_ENTRIES)
         return RESULT_INVALID;
     struct fixture_map *map = os_alloc(sizeof *map, OS_TAG('f', 'm', 'a', 'p'));
