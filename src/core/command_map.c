@@ -227,8 +227,6 @@ enum result command_map_create(const struct command *command, union bpf_attr *at
         return RESULT_INVALID;
     if (attr->btf_key_type_id && !attr->btf_value_type_id)
         return RESULT_INVALID;
-    if (!(attr->map_flags & BPF_F_NUMA_NODE) && attr->numa_node)
-        return RESULT_INVALID;
     struct map_spec spec = {
         .name = attr->map_name,
         .kind = attr->map_type,
@@ -240,7 +238,7 @@ enum result command_map_create(const struct command *command, union bpf_attr *at
         .inner = IMAGE_NO_INDEX,
         .btf_key = attr->btf_key_type_id,
         .btf_value = attr->btf_value_type_id,
-        .numa_node = attr->numa_node,
+        .numa_node = attr->map_flags & BPF_F_NUMA_NODE ? attr->numa_node : 0,
         .personality = command->client->numbers == CALLER_EFW ? PERSONALITY_EFW : PERSONALITY_LINUX,
     };
     if (command->client->numbers == CALLER_EFW)
@@ -277,10 +275,9 @@ enum result command_map_freeze(const struct command *command, union bpf_attr *at
     if (result)
         return result;
     struct map *map = (struct map *)object;
-    if (access & BPF_F_RDONLY)
+    if (access & BPF_F_RDONLY ||
+        os_exchange(&map->frozen, 1)) /* frozen: nobody may write, and freezing is for writers */
         result = RESULT_NOT_PERMITTED;
-    else if (os_exchange(&map->frozen, 1))
-        result = RESULT_BUSY;
     object_put(object, REF_LOOKUP);
     return result;
 }

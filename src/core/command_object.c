@@ -40,6 +40,8 @@ enum result command_obj_pin(const struct command *command, union bpf_attr *attr,
     if (attr->file_flags || attr->path_fd)
         return RESULT_INVALID;
     enum result result = command->client->ops->handle_get(command->client, (int)attr->bpf_fd, &object, &access);
+    if (result == RESULT_BAD_HANDLE)
+        result = RESULT_INVALID; /* as Linux has it, here alone */
     if (result)
         return result;
     result = object->kind == OBJECT_BTF || object->kind == OBJECT_STATS ? RESULT_INVALID
@@ -73,7 +75,7 @@ enum result command_obj_get(const struct command *command, union bpf_attr *attr,
 
 static enum result next_id(const struct command *command, const union bpf_attr *attr, enum object_kind kind)
 {
-    if (attr->next_id || attr->start_id >= ID_MOST)
+    if (attr->start_id >= ID_MOST)
         return RESULT_INVALID;
     uint32_t id = object_next_id(kind, attr->start_id);
     if (!id)
@@ -329,6 +331,8 @@ enum result command_info(const struct command *command, union bpf_attr *attr, in
     uint32_t access;
     struct inform inform = {command, 0, 0};
     enum result result = command->client->ops->handle_get(command->client, (int)attr->info.bpf_fd, &object, &access);
+    if (result == RESULT_BAD_HANDLE)
+        result = RESULT_BAD_STATE; /* as Linux has it, here alone */
     if (result)
         return result;
     switch (object->kind) {

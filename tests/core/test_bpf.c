@@ -111,7 +111,7 @@ TEST(access_and_freeze)
     CHECK_EQ(fixture_element(BPF_MAP_UPDATE_ELEM, both, &key, &value, 0), 0);
     union bpf_attr freeze = {.map_fd = (uint32_t)both};
     CHECK_EQ(fixture_bpf(BPF_MAP_FREEZE, &freeze, sizeof freeze), 0);
-    FAILS(fixture_bpf(BPF_MAP_FREEZE, &freeze, sizeof freeze), EBUSY);
+    FAILS(fixture_bpf(BPF_MAP_FREEZE, &freeze, sizeof freeze), EPERM);
     FAILS(fixture_element(BPF_MAP_UPDATE_ELEM, both, &key, &value, 0), EPERM);
     CHECK_EQ(fixture_element(BPF_MAP_LOOKUP_ELEM, both, &key, &value, 0), 0);
     freeze.map_fd = (uint32_t)reader;
@@ -328,7 +328,7 @@ TEST(pins)
     FAILS(pin(BPF_OBJ_PIN, "", fd), ENOENT);
     FAILS(pin(BPF_OBJ_PIN, "relative", fd), EINVAL);
     FAILS(pin(BPF_OBJ_PIN, NULL, fd), EFAULT);
-    FAILS(pin(BPF_OBJ_PIN, "/sys/fs/bpf/x", 4000), EBADF);
+    FAILS(pin(BPF_OBJ_PIN, "/sys/fs/bpf/x", 4000), EINVAL);
     memset(longest + 12, 'x', 250);
     FAILS(pin(BPF_OBJ_PIN, longest, fd), ENAMETOOLONG);
     longest[255] = 0;
