@@ -80,7 +80,6 @@ TEST(map_create_errors)
     WRONG(attr.map_flags = BPF_F_RDONLY | BPF_F_WRONLY, EINVAL);
     WRONG(strcpy(attr.map_name, "sp ace"), EINVAL);
     WRONG(memset(attr.map_name, 'a', 16), EINVAL);
-    WRONG(attr.numa_node = 1, EINVAL);
     WRONG(attr.btf_key_type_id = 1, EINVAL);
     WRONG((attr.btf_value_type_id = 1, attr.btf_fd = 4000), EBADF);
     WRONG(attr.map_extra = 1, EINVAL);
