@@ -773,9 +773,9 @@ static bool set_result(struct machine *m, const struct helper_proto *proto, cons
     }
 }
 
-static NOINLINE bool call_helper(struct machine *m, const struct op *op)
+static NOINLINE bool call_helper(struct machine *m, const struct op *op, uint32_t index)
 {
-    const struct engine_helper *helper = &m->code->code.binding->helpers[op->imm];
+    const struct engine_helper *helper = &m->code->code.binding->helpers[index];
     const struct helper_proto *proto = helper->proto;
     struct call call = {.map = IMAGE_NO_INDEX};
     uint64_t value;
@@ -1095,9 +1095,9 @@ dispatch_kind:
                     (uint64_t)(uintptr_t)code->code.binding->maps[op->imm].values);
         SKIP(1);
 
-        CASE(ISA_CALL_HELPER) if (!call_helper(m, op)) goto fault;
+        CASE(ISA_CALL_HELPER) if (!call_helper(m, op, (uint32_t)op->imm)) goto fault;
         NEXT;
-        CASE(OP_CALL_UNWIND) if (!call_helper(m, op)) goto fault;
+        CASE(OP_CALL_UNWIND) if (!call_helper(m, op, (uint32_t)op->imm)) goto fault;
         if (!r[0])
             goto end_with_zero;
         NEXT;
@@ -1149,6 +1149,12 @@ dispatch_kind:
             goto enter;
             CASE(ISA_CALLX)
             m->op = op;
+            uint32_t helper = binding_helper_by_number(code->code.binding, D);
+            if (helper != IMAGE_NO_INDEX) {
+                if (!call_helper(m, op, helper))
+                    goto fault;
+                NEXT;
+            }
             if (m->region[op->dst]->kind != REGION_CODE || D != m->origin[op->dst]) {
                 stop(m, FAULT_CALL, "calls through r%u, which is %s", op->dst, region_names[m->region[op->dst]->kind]);
                 goto fault;

@@ -83,6 +83,17 @@ struct binding {
     const struct program_contract *contract; /* NULL for raw programs: r1 = memory, r2 = its length */
 };
 
+/* Raw programs only: callx through a register that holds a helper's number (no code lies that low) calls the helper, as
+ * the conformance suite has it.  Its index among the binding's helpers, or IMAGE_NO_INDEX. */
+static inline uint32_t binding_helper_by_number(const struct binding *binding, uint64_t number)
+{
+    if (!binding->contract && number < IMAGE_MAX_HELPERS)
+        for (uint32_t i = 0; i < binding->image->helper_count; i++)
+            if ((uint64_t)binding->image->helpers[i].id == number && binding->helpers[i].fn)
+                return i;
+    return IMAGE_NO_INDEX;
+}
+
 enum code_fault_kind {
     FAULT_NONE,
     FAULT_ACCESS,    /* outside what the program may touch */

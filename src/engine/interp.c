@@ -200,7 +200,15 @@ dispatch:
             const struct op *callee;
             CASE(ISA_CALL_LOCAL) callee = op + 1 + (ptrdiff_t)op->imm;
             goto enter;
-            CASE(ISA_CALLX) callee = (const struct op *)(uintptr_t)D;
+            CASE(ISA_CALLX) if (unlikely(D < IMAGE_MAX_HELPERS))
+            {
+                uint32_t helper = binding_helper_by_number(code->code.binding, D);
+                if (helper == IMAGE_NO_INDEX)
+                    return RESULT_INVALID;
+                r[0] = helpers[helper].fn(r[1], r[2], r[3], r[4], r[5], context);
+                NEXT;
+            }
+            callee = (const struct op *)(uintptr_t)D;
         enter:
             if (depth + 1 >= ISA_FRAMES)
                 return RESULT_LOOP;

@@ -2024,12 +2024,29 @@ static void step_tail_call(struct jit *j)
     called(j);
 }
 
+/* Helpers that a raw program may call by a number in a register. */
+enum { MAX_NUMBERED = 16 };
+
 static bool step_call(struct jit *j, const struct insn *insn, uint32_t at)
 {
     if (insn->code == 0x8d) {
+        uint32_t done[MAX_NUMBERED], count = 0;
         materialise_set(j, j->needed);
+        /* binding_helper_by_number() */
+        for (uint32_t i = 0; !j->binding->contract && i < j->binding->image->helper_count && count < MAX_NUMBERED; i++) {
+            if (!j->binding->helpers[i].fn)
+                continue;
+            emit_ri(&j->e, X_CMP, true, x64_reg(home(j, insn_dst(insn))), j->binding->image->helpers[i].id);
+            uint32_t other = emit_skip_far(&j->e, CC_NE);
+            call_helper_slot(j, slot_helper(j, i));
+            emit8(&j->e, 0xf9); /* stc, for a jump that is always taken */
+            done[count++] = emit_skip_far(&j->e, CC_B);
+            emit_land_far(&j->e, other);
+        }
         emit_op(&j->e, X_LEA, true, scratch(j, 0), x64_mem(home(j, insn_dst(insn)), THUNK_SIZE));
         emit_op(&j->e, 0xff, false, 2, x64_reg(scratch(j, 0)));
+        while (count)
+            emit_land_far(&j->e, done[--count]);
         called(j);
         return true;
     }

@@ -122,6 +122,28 @@ struct raw {
     struct code *code;
 };
 
+/* Adds the suite's helpers that the program does not call by name. */
+static inline enum result raw_add_helpers(struct raw *raw)
+{
+    enum { SUITE = 5 }; /* but unwind */
+    struct image_helper *all = arena_array(&raw->arena, raw->image.helper_count + SUITE, sizeof(*all));
+
+    if (!all)
+        return RESULT_NO_MEMORY;
+    if (raw->image.helper_count)
+        memcpy(all, raw->image.helpers, raw->image.helper_count * sizeof(*all));
+    raw->image.helpers = all;
+    for (int32_t id = 0; id < SUITE; id++) {
+        bool there = false;
+
+        for (uint32_t i = 0; i < raw->image.helper_count; i++)
+            there |= all[i].id == id;
+        if (!there)
+            all[raw->image.helper_count++].id = id;
+    }
+    return RESULT_OK;
+}
+
 static inline void raw_maps_make(struct raw_maps *maps, const struct raw_map *given, uint32_t count)
 {
     memset(maps, 0, sizeof(*maps));
@@ -198,6 +220,13 @@ static inline enum result raw_open(struct raw *raw, const struct engine *engine,
         result = image_find_funcs(&raw->arena, &raw->image);
     if (result != RESULT_OK)
         goto fail;
+    for (size_t i = 0; i < count; i++)
+        if (copy[i].code == 0x8d) { /* callx: which helper is in a register, so each must be at hand */
+            result = raw_add_helpers(raw);
+            if (result != RESULT_OK)
+                goto fail;
+            break;
+        }
     raw->image.name = raw->image.section = raw->image.license = "";
     raw->image.maps = maps ? maps->spec : NULL;
     raw->image.map_count = maps ? maps->count : 0;
