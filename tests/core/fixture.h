@@ -242,7 +242,7 @@ static inline enum result fixture_test_run(struct prog *prog, struct test_run *r
     if (run->data_in_size < 14)
         return RESULT_INVALID;
     uint32_t cpu = epoch_enter_cpu(&state);
-    for (uint32_t i = 0; i < (run->repeat ? run->repeat : 1); i++)
+    for (uint32_t i = 0; i < (run->repeat ? run->repeat : 1) && i < 1000; i++) /* what a fuzzer asks for is patience */
         prog_run(prog, cpu, event.context, &r0, NULL);
     epoch_leave_cpu(&state);
     run->retval = (uint32_t)r0;
