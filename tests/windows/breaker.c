@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
  * A driver that breaks one rule of the overlay on request, so that the judge is judged: IOCTL function 0x800 + n breaks
- * rule n of the list, and the test expects a violation (or, for the last ones, a crash or something left at unload)
- * whose text holds the rule's words.  Function 0x800 + 0 breaks nothing.
+ * rule n of the list, and test_judge.c expects a violation (or a crash, or something left at unload) whose text holds
+ * the rule's words.  0 and 23 break nothing; 24 tries the failure dial.
  */
 #include <ntifs.h>
 
@@ -21,6 +21,7 @@ static KTIMER timer;
 static KEVENT event;
 static volatile LONG dpc_ran;
 static BOOLEAN leak_dpc_irql;
+static PDEVICE_OBJECT breaker;
 
 static VOID NTAPI on_dpc(PKDPC self, PVOID context, PVOID one, PVOID two)
 {
@@ -34,6 +35,59 @@ static LARGE_INTEGER in_ms(LONG ms)
     LARGE_INTEGER due;
     due.QuadPart = -10000ll * ms;
     return due;
+}
+
+static VOID NTAPI on_work(PDEVICE_OBJECT device, PVOID context)
+{
+    KeSetEvent(context, 0, FALSE);
+}
+
+static VOID NTAPI on_thread(PVOID context)
+{
+    KeSetEvent(context, 0, FALSE);
+    PsTerminateSystemThread(STATUS_SUCCESS);
+}
+
+/* A work item, a thread, its handle and a reference to it, each given back. */
+static NTSTATUS use_objects(void)
+{
+    OBJECT_ATTRIBUTES attributes;
+    HANDLE handle;
+    PVOID thread;
+    KEVENT done;
+    KeInitializeEvent(&done, SynchronizationEvent, FALSE);
+    PIO_WORKITEM item = IoAllocateWorkItem(breaker);
+    if (!item)
+        return STATUS_INSUFFICIENT_RESOURCES;
+    IoQueueWorkItem(item, on_work, DelayedWorkQueue, &done);
+    KeWaitForSingleObject(&done, Executive, KernelMode, FALSE, NULL);
+    IoFreeWorkItem(item);
+    InitializeObjectAttributes(&attributes, NULL, OBJ_KERNEL_HANDLE, NULL, NULL);
+    NTSTATUS status = PsCreateSystemThread(&handle, THREAD_ALL_ACCESS, &attributes, NULL, NULL, on_thread, &done);
+    if (!NT_SUCCESS(status))
+        return status;
+    status = ObReferenceObjectByHandle(handle, SYNCHRONIZE, (POBJECT_TYPE)PsThreadType, KernelMode, &thread, NULL);
+    ZwClose(handle);
+    if (!NT_SUCCESS(status))
+        return status;
+    KeWaitForSingleObject(thread, Executive, KernelMode, FALSE, NULL);
+    ObDereferenceObject(thread);
+    return STATUS_SUCCESS;
+}
+
+/* Which of sixteen allocations failed, a bit each: what the failure dial is tested with. */
+static ULONG allocate_sixteen(void)
+{
+    void *blocks[16];
+    ULONG failed = 0;
+    for (int i = 0; i < 16; i++) {
+        blocks[i] = ExAllocatePoolWithTag(NonPagedPoolNx, 32, 'laiD');
+        failed |= (ULONG)!blocks[i] << i;
+    }
+    for (int i = 0; i < 16; i++)
+        if (blocks[i])
+            ExFreePoolWithTag(blocks[i], 'laiD');
+    return failed;
 }
 
 static void wait_for_dpc(LONG before)
@@ -59,10 +113,10 @@ static NTSTATUS break_rule(ULONG number)
     size.QuadPart = 4096;
     switch (number) {
     case 0: /* nothing wrong: a bit of everything, by the rules */
-        memory = ExAllocatePoolWithTag(NonPagedPoolNx, 100, 'kaerB');
+        memory = ExAllocatePoolWithTag(NonPagedPoolNx, 100, 'kaeB');
         if (!memory)
             return STATUS_INSUFFICIENT_RESOURCES;
-        ExFreePoolWithTag(memory, 'kaerB');
+        ExFreePoolWithTag(memory, 'kaeB');
         old = imp_KeAcquireSpinLockRaiseToDpc(&lock);
         KeSetEvent(&event, 0, FALSE);
         imp_KeReleaseSpinLock(&lock, old);
@@ -110,17 +164,17 @@ static NTSTATUS break_rule(ULONG number)
         imp_KeLowerIrql(old);
         return STATUS_SUCCESS;
     case 3: /* executable pool */
-        memory = ExAllocatePoolWithTag(NonPagedPool, 16, 'kaerB');
-        ExFreePoolWithTag(memory, 'kaerB');
+        memory = ExAllocatePoolWithTag(NonPagedPool, 16, 'kaeB');
+        ExFreePoolWithTag(memory, 'kaeB');
         return STATUS_SUCCESS;
     case 4: /* paged pool at DISPATCH_LEVEL */
         old = imp_KfRaiseIrql(DISPATCH_LEVEL);
-        memory = ExAllocatePoolWithTag(PagedPool, 16, 'kaerB');
+        memory = ExAllocatePoolWithTag(PagedPool, 16, 'kaeB');
         imp_KeLowerIrql(old);
-        ExFreePoolWithTag(memory, 'kaerB');
+        ExFreePoolWithTag(memory, 'kaeB');
         return STATUS_SUCCESS;
     case 5: /* another tag at free */
-        memory = ExAllocatePoolWithTag(NonPagedPoolNx, 16, 'kaerB');
+        memory = ExAllocatePoolWithTag(NonPagedPoolNx, 16, 'kaeB');
         ExFreePoolWithTag(memory, 'eslE');
         return STATUS_SUCCESS;
     case 6: /* a spin lock twice */
@@ -138,10 +192,10 @@ static NTSTATUS break_rule(ULONG number)
         return STATUS_SUCCESS;
     case 9: /* back from dispatch at a raised IRQL */ imp_KfRaiseIrql(APC_LEVEL); return STATUS_SUCCESS;
     case 10: /* memory freed with a queued DPC in it */
-        memory = ExAllocatePoolWithTag(NonPagedPoolNx, sizeof(KTIMER), 'kaerB');
+        memory = ExAllocatePoolWithTag(NonPagedPoolNx, sizeof(KTIMER), 'kaeB');
         KeInitializeTimer((PKTIMER)memory);
         KeSetTimer((PKTIMER)memory, in_ms(60000), &dpc);
-        ExFreePoolWithTag(memory, 'kaerB');
+        ExFreePoolWithTag(memory, 'kaeB');
         KeCancelTimer((PKTIMER)memory);
         return STATUS_SUCCESS;
     case 11: /* a DPC that keeps its IRQL */
@@ -191,14 +245,15 @@ static NTSTATUS break_rule(ULONG number)
         return ZwCreateSection(&handle, SECTION_ALL_ACCESS, &attributes, &size, PAGE_READWRITE, SEC_COMMIT, NULL);
     case 20: /* left at unload: a timer */ KeSetTimer(&timer, in_ms(3600000), &dpc); return STATUS_SUCCESS;
     case 21: /* a step past the end */
-        memory = ExAllocatePoolWithTag(NonPagedPoolNx, 4096, 'kaerB');
+        memory = ExAllocatePoolWithTag(NonPagedPoolNx, 4096, 'kaeB');
         ((volatile char *)memory)[4096] = 1;
         return STATUS_SUCCESS;
     case 22: /* use after free */
-        memory = ExAllocatePoolWithTag(NonPagedPoolNx, 64, 'kaerB');
-        ExFreePoolWithTag(memory, 'kaerB');
+        memory = ExAllocatePoolWithTag(NonPagedPoolNx, 64, 'kaeB');
+        ExFreePoolWithTag(memory, 'kaeB');
         ((volatile char *)memory)[0] = 1;
         return STATUS_SUCCESS;
+    case 23: return use_objects();
     default: return STATUS_INVALID_PARAMETER;
     }
 }
@@ -219,7 +274,17 @@ static NTSTATUS NTAPI on_open_or_close(PDEVICE_OBJECT device, PIRP irp)
 static NTSTATUS NTAPI on_control(PDEVICE_OBJECT device, PIRP irp)
 {
     ULONG code = IoGetCurrentIrpStackLocation(irp)->Parameters.DeviceIoControl.IoControlCode;
-    return finish(irp, break_rule((code >> 2 & 0xfff) - 0x800));
+    ULONG number = (code >> 2 & 0xfff) - 0x800;
+    if (number == 24) {
+        if (IoGetCurrentIrpStackLocation(irp)->Parameters.DeviceIoControl.OutputBufferLength < sizeof(ULONG))
+            return finish(irp, STATUS_BUFFER_TOO_SMALL);
+        *(ULONG *)irp->AssociatedIrp.SystemBuffer = allocate_sixteen();
+        irp->IoStatus.Status = STATUS_SUCCESS;
+        irp->IoStatus.Information = sizeof(ULONG);
+        IoCompleteRequest(irp, IO_NO_INCREMENT);
+        return STATUS_SUCCESS;
+    }
+    return finish(irp, break_rule(number));
 }
 
 static VOID NTAPI on_unload(PDRIVER_OBJECT driver)
@@ -250,6 +315,7 @@ NTSTATUS NTAPI DriverEntry(PDRIVER_OBJECT driver, PUNICODE_STRING registry)
         IoDeleteDevice(device);
         return status;
     }
+    breaker = device;
     device->Flags &= ~DO_DEVICE_INITIALIZING;
     return STATUS_SUCCESS;
 }
