@@ -87,7 +87,7 @@ struct binding {
  * the conformance suite has it.  Its index among the binding's helpers, or IMAGE_NO_INDEX. */
 static inline uint32_t binding_helper_by_number(const struct binding *binding, uint64_t number)
 {
-    if (!binding->contract && number < IMAGE_MAX_HELPERS)
+    if (!binding->contract && number < IMAGE_MAX_HELPERS && binding->image->helpers)
         for (uint32_t i = 0; i < binding->image->helper_count; i++)
             if ((uint64_t)binding->image->helpers[i].id == number && binding->helpers[i].fn)
                 return i;

@@ -2033,7 +2033,8 @@ static bool step_call(struct jit *j, const struct insn *insn, uint32_t at)
         uint32_t done[MAX_NUMBERED], count = 0;
         materialise_set(j, j->needed);
         /* binding_helper_by_number() */
-        for (uint32_t i = 0; !j->binding->contract && i < j->binding->image->helper_count && count < MAX_NUMBERED; i++) {
+        bool numbered = !j->binding->contract && j->binding->image->helpers;
+        for (uint32_t i = 0; numbered && i < j->binding->image->helper_count && count < MAX_NUMBERED; i++) {
             if (!j->binding->helpers[i].fn)
                 continue;
             emit_ri(&j->e, X_CMP, true, x64_reg(home(j, insn_dst(insn))), j->binding->image->helpers[i].id);
