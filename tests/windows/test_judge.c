@@ -2,7 +2,8 @@
  *
  * The judge is judged: breaker.sys breaks each rule of the overlay once, and the log must gain a line with the rule's
  * words; what breaks nothing gains none, every count of living things is then zero, and the failure dial fails exactly
- * the allocation it is set to.  `test_judge crash N` runs a case that ends the driver process; the rig looks at the log.
+ * the allocation it is set to.  `test_judge crash N` runs a case that ends the driver process; the rig looks at the
+ * log.
  */
 #include "prefix.h"
 #include "check.h"
@@ -40,8 +41,7 @@ static long log_read;
 static bool control(unsigned number, DWORD *answer)
 {
     DWORD got = 0;
-    HANDLE device =
-        CreateFileW(L"\\\\.\\WinbpfBreaker", GENERIC_READ | GENERIC_WRITE, 0, NULL, OPEN_EXISTING, 0, NULL);
+    HANDLE device = CreateFileW(L"\\\\.\\WinbpfBreaker", GENERIC_READ | GENERIC_WRITE, 0, NULL, OPEN_EXISTING, 0, NULL);
     if (device == INVALID_HANDLE_VALUE)
         return false;
     bool done = DeviceIoControl(device, CTL_CODE(FILE_DEVICE_UNKNOWN, 0x800 + number, METHOD_BUFFERED, FILE_ANY_ACCESS),

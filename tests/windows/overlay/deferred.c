@@ -307,14 +307,13 @@ PIO_WORKITEM NTAPI shim_IoAllocateWorkItem(PDEVICE_OBJECT device);
 PIO_WORKITEM NTAPI shim_IoAllocateWorkItem(PDEVICE_OBJECT device)
 {
     static PIO_WORKITEM(NTAPI * real)(PDEVICE_OBJECT);
-    void *base;
     require_irql("IoAllocateWorkItem", DISPATCH_LEVEL, CALLER);
     if (allocation_fails(CALLER))
         return NULL;
     if (!real)
         real = (PIO_WORKITEM(NTAPI *)(PDEVICE_OBJECT))wine_routine("IoAllocateWorkItem");
     PIO_WORKITEM item = real(device);
-    if (item && driver_of(CALLER, &base, NULL))
+    if (item && watched(CALLER))
         InterlockedIncrement64(&judge->work_items);
     return item;
 }
@@ -323,11 +322,10 @@ VOID NTAPI shim_IoFreeWorkItem(PIO_WORKITEM item);
 VOID NTAPI shim_IoFreeWorkItem(PIO_WORKITEM item)
 {
     static VOID(NTAPI * real)(PIO_WORKITEM);
-    void *base;
     require_irql("IoFreeWorkItem", DISPATCH_LEVEL, CALLER);
     if (!real)
         real = (VOID(NTAPI *)(PIO_WORKITEM))wine_routine("IoFreeWorkItem");
-    if (driver_of(CALLER, &base, NULL))
+    if (watched(CALLER))
         InterlockedDecrement64(&judge->work_items);
     real(item);
 }
@@ -354,12 +352,11 @@ NTSTATUS NTAPI shim_PsCreateSystemThread(PHANDLE handle, ULONG access, POBJECT_A
                                          PCLIENT_ID client, PKSTART_ROUTINE routine, PVOID context)
 {
     static NTSTATUS(NTAPI * real)(PHANDLE, ULONG, POBJECT_ATTRIBUTES, HANDLE, PCLIENT_ID, PKSTART_ROUTINE, PVOID);
-    void *base;
     if (!real)
         real = (NTSTATUS(NTAPI *)(PHANDLE, ULONG, POBJECT_ATTRIBUTES, HANDLE, PCLIENT_ID, PKSTART_ROUTINE,
                                   PVOID))wine_routine("PsCreateSystemThread");
     require_irql("PsCreateSystemThread", PASSIVE_LEVEL, CALLER);
-    if (!driver_of(CALLER, &base, NULL))
+    if (!watched(CALLER))
         return real(handle, access, attributes, process, client, routine, context);
     if (allocation_fails(CALLER))
         return STATUS_INSUFFICIENT_RESOURCES;
@@ -381,12 +378,11 @@ NTSTATUS NTAPI shim_PsTerminateSystemThread(NTSTATUS status);
 NTSTATUS NTAPI shim_PsTerminateSystemThread(NTSTATUS status)
 {
     static NTSTATUS(NTAPI * real)(NTSTATUS);
-    void *base;
     if (!real)
         real = (NTSTATUS(NTAPI *)(NTSTATUS))wine_routine("PsTerminateSystemThread");
     if (irql_now() != PASSIVE_LEVEL)
         violation(CALLER, "PsTerminateSystemThread at IRQL %u", irql_now());
-    if (driver_of(CALLER, &base, NULL))
+    if (watched(CALLER))
         InterlockedDecrement64(&judge->threads);
     return real(status);
 }

@@ -142,8 +142,7 @@ static volatile LONG handles_lock;
 
 static void opened(HANDLE handle, const void *caller)
 {
-    void *base;
-    if (!driver_of(caller, &base, NULL))
+    if (!watched(caller))
         return;
     while (InterlockedExchange(&handles_lock, 1))
         Sleep(0);
@@ -176,11 +175,10 @@ NTSTATUS NTAPI shim_ZwClose(HANDLE handle);
 NTSTATUS NTAPI shim_ZwClose(HANDLE handle)
 {
     static NTSTATUS(NTAPI * real)(HANDLE);
-    void *base;
     if (!real)
         real = (NTSTATUS(NTAPI *)(HANDLE))W("ZwClose");
     require_irql("ZwClose", PASSIVE_LEVEL, CALLER);
-    if (driver_of(CALLER, &base, NULL)) {
+    if (watched(CALLER)) {
         while (InterlockedExchange(&handles_lock, 1))
             Sleep(0);
         for (int i = 0; i < HANDLES; i++)
@@ -197,8 +195,7 @@ NTSTATUS NTAPI shim_ZwClose(HANDLE handle)
 /* OBJ_KERNEL_HANDLE: without it a handle lands in whatever process is current (page of InitializeObjectAttributes). */
 static void kernel_handle(const char *api, POBJECT_ATTRIBUTES attributes, const void *caller)
 {
-    void *base;
-    if (driver_of(caller, &base, NULL) && (!attributes || !(attributes->Attributes & OBJ_KERNEL_HANDLE)))
+    if (watched(caller) && (!attributes || !(attributes->Attributes & OBJ_KERNEL_HANDLE)))
         violation(caller, "%s without OBJ_KERNEL_HANDLE", api);
 }
 
@@ -247,7 +244,6 @@ NTSTATUS NTAPI shim_ObReferenceObjectByHandle(HANDLE handle, ACCESS_MASK access,
     static NTSTATUS(NTAPI * real)(HANDLE, ACCESS_MASK, POBJECT_TYPE, KPROCESSOR_MODE, PVOID *,
                                   POBJECT_HANDLE_INFORMATION);
     static HANDLE(NTAPI * current)(void);
-    void *base;
     HANDLE copy = handle;
     if (!real) {
         current = (HANDLE(NTAPI *)(void))W("PsGetCurrentProcessId");
@@ -266,7 +262,7 @@ NTSTATUS NTAPI shim_ObReferenceObjectByHandle(HANDLE handle, ACCESS_MASK access,
     NTSTATUS status = real(copy, access, type, KernelMode, object, information);
     if (mode == UserMode)
         CloseHandle(copy);
-    if (NT_SUCCESS(status) && driver_of(CALLER, &base, NULL))
+    if (NT_SUCCESS(status) && watched(CALLER))
         InterlockedIncrement64(&judge->references);
     return status;
 }
@@ -275,11 +271,10 @@ LONG_PTR FASTCALL shim_ObfReferenceObject(PVOID object);
 LONG_PTR FASTCALL shim_ObfReferenceObject(PVOID object)
 {
     static LONG_PTR(FASTCALL * real)(PVOID);
-    void *base;
     if (!real)
         real = (LONG_PTR(FASTCALL *)(PVOID))W("ObfReferenceObject");
     require_irql("ObfReferenceObject", DISPATCH_LEVEL, CALLER);
-    if (driver_of(CALLER, &base, NULL))
+    if (watched(CALLER))
         InterlockedIncrement64(&judge->references);
     return real(object);
 }
@@ -288,11 +283,10 @@ LONG_PTR FASTCALL shim_ObfDereferenceObject(PVOID object);
 LONG_PTR FASTCALL shim_ObfDereferenceObject(PVOID object)
 {
     static LONG_PTR(FASTCALL * real)(PVOID);
-    void *base;
     if (!real)
         real = (LONG_PTR(FASTCALL *)(PVOID))W("ObfDereferenceObject");
     require_irql("ObfDereferenceObject", DISPATCH_LEVEL, CALLER);
-    if (driver_of(CALLER, &base, NULL))
+    if (watched(CALLER))
         InterlockedDecrement64(&judge->references);
     return real(object);
 }
@@ -304,12 +298,11 @@ NTSTATUS NTAPI shim_IoCreateDevice(PDRIVER_OBJECT driver, ULONG extension, PUNIC
 {
     static NTSTATUS(NTAPI * real)(PDRIVER_OBJECT, ULONG, PUNICODE_STRING, DEVICE_TYPE, ULONG, BOOLEAN,
                                   PDEVICE_OBJECT *);
-    void *base;
     if (!real)
         real = (NTSTATUS(NTAPI *)(PDRIVER_OBJECT, ULONG, PUNICODE_STRING, DEVICE_TYPE, ULONG, BOOLEAN,
                                   PDEVICE_OBJECT *))W("IoCreateDevice");
     require_irql("IoCreateDevice", APC_LEVEL, CALLER);
-    if (driver_of(CALLER, &base, NULL)) {
+    if (watched(CALLER)) {
         if (!(characteristics & FILE_DEVICE_SECURE_OPEN))
             violation(CALLER, "IoCreateDevice without FILE_DEVICE_SECURE_OPEN");
         if (allocation_fails(CALLER))
@@ -317,7 +310,7 @@ NTSTATUS NTAPI shim_IoCreateDevice(PDRIVER_OBJECT driver, ULONG extension, PUNIC
         InterlockedIncrement64(&judge->devices);
     }
     NTSTATUS status = real(driver, extension, name, type, characteristics, exclusive, device);
-    if (!NT_SUCCESS(status) && driver_of(CALLER, &base, NULL))
+    if (!NT_SUCCESS(status) && watched(CALLER))
         InterlockedDecrement64(&judge->devices);
     return status;
 }
@@ -326,11 +319,10 @@ VOID NTAPI shim_IoDeleteDevice(PDEVICE_OBJECT device);
 VOID NTAPI shim_IoDeleteDevice(PDEVICE_OBJECT device)
 {
     static VOID(NTAPI * real)(PDEVICE_OBJECT);
-    void *base;
     if (!real)
         real = (VOID(NTAPI *)(PDEVICE_OBJECT))W("IoDeleteDevice");
     require_irql("IoDeleteDevice", APC_LEVEL, CALLER);
-    if (driver_of(CALLER, &base, NULL))
+    if (watched(CALLER))
         InterlockedDecrement64(&judge->devices);
     real(device);
 }

@@ -90,6 +90,15 @@ int driver_of(const void *address, void **base, const wchar_t **name)
     return 1;
 }
 
+int watched(const void *caller)
+{
+    void *image = NULL, *base;
+    if (RtlPcToFileHeader((void *)(ULONG_PTR)caller, &image) &&
+        (image == wine_kernel() || image == GetModuleHandleW(L"ntoskrnl.exe")))
+        return 1;
+    return driver_of(caller, &base, NULL);
+}
+
 void violation(const void *caller, const char *format, ...)
 {
     char text[400];
@@ -121,16 +130,14 @@ void irql_set(KIRQL irql)
 
 void require_irql(const char *api, KIRQL highest, const void *caller)
 {
-    void *base;
     KIRQL now = irql_now();
-    if (now > highest && driver_of(caller, &base, NULL))
+    if (now > highest && watched(caller))
         violation(caller, "%s called at IRQL %u, allowed up to %u", api, now, highest);
 }
 
 int allocation_fails(const void *caller)
 {
-    void *base;
-    if (!driver_of(caller, &base, NULL))
+    if (!watched(caller))
         return 0;
     InterlockedIncrement64(&judge->allocations);
     if (judge->fail_at > 0 && InterlockedDecrement64(&judge->fail_at) == 0) {

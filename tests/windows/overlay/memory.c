@@ -118,11 +118,10 @@ VOID NTAPI shim_IoFreeMdl(PMDL mdl);
 VOID NTAPI shim_IoFreeMdl(PMDL mdl)
 {
     static VOID(NTAPI * real)(PMDL);
-    void *base;
     require_irql("IoFreeMdl", DISPATCH_LEVEL, CALLER);
     if (!real)
         real = (VOID(NTAPI *)(PMDL))W("IoFreeMdl");
-    if (driver_of(CALLER, &base, NULL))
+    if (watched(CALLER))
         InterlockedDecrement64(&judge->references);
     real(mdl);
 }
@@ -131,14 +130,13 @@ PMDL NTAPI shim_IoAllocateMdl(PVOID address, ULONG length, BOOLEAN secondary, BO
 PMDL NTAPI shim_IoAllocateMdl(PVOID address, ULONG length, BOOLEAN secondary, BOOLEAN quota, PIRP irp)
 {
     static PMDL(NTAPI * real)(PVOID, ULONG, BOOLEAN, BOOLEAN, PIRP);
-    void *base;
     require_irql("IoAllocateMdl", DISPATCH_LEVEL, CALLER);
     if (allocation_fails(CALLER))
         return NULL;
     if (!real)
         real = (PMDL(NTAPI *)(PVOID, ULONG, BOOLEAN, BOOLEAN, PIRP))W("IoAllocateMdl");
     PMDL mdl = real(address, length, secondary, quota, irp);
-    if (mdl && driver_of(CALLER, &base, NULL))
+    if (mdl && watched(CALLER))
         InterlockedIncrement64(&judge->references);
     return mdl;
 }

@@ -51,6 +51,10 @@ void *wine_routine(const char *name);
 /* Is this address inside a watched driver?  The image base and the file name without folder in *base, *name. */
 int driver_of(const void *address, void **base, const wchar_t **name);
 
+/* Does a call that returns to this address count?  It does when a watched driver made it, also by a tail call from a
+ * routine that Wine's kernel or the overlay called: neither of them calls the exports itself. */
+int watched(const void *caller);
+
 /* A rule was broken: one line "name+offset: text" in the log, and judge->violations. */
 void violation(const void *caller, const char *format, ...);
 

@@ -27,9 +27,8 @@ static void hold(void)
 
 static void *allocate(POOL_TYPE type, SIZE_T size, ULONG tag, const void *caller)
 {
-    void *base;
-    int watched = driver_of(caller, &base, NULL);
-    if (watched) {
+    int counted = watched(caller);
+    if (counted) {
         int paged = (type & 1) != 0;
         require_irql(paged ? "ExAllocatePoolWithTag(PagedPool)" : "ExAllocatePoolWithTag",
                      paged ? APC_LEVEL : DISPATCH_LEVEL, caller);
@@ -63,7 +62,7 @@ static void *allocate(POOL_TYPE type, SIZE_T size, ULONG tag, const void *caller
     head.next->previous = block;
     head.next = block;
     InterlockedExchange(&head_lock, 0);
-    if (watched) {
+    if (counted) {
         InterlockedIncrement64(&judge->pool_blocks);
         InterlockedExchangeAdd64(&judge->pool_bytes, (LONG64)size);
     }
@@ -85,7 +84,6 @@ PVOID NTAPI shim_ExAllocatePool(POOL_TYPE type, SIZE_T size)
 static void release(void *memory, ULONG tag, const void *caller)
 {
     struct block *block = (struct block *)memory - 1;
-    void *base;
     if (!memory) {
         violation(caller, "ExFreePool of NULL");
         return;
@@ -106,7 +104,7 @@ static void release(void *memory, ULONG tag, const void *caller)
     block->next->previous = block->previous;
     block->previous->next = block->next;
     InterlockedExchange(&head_lock, 0);
-    if (driver_of(block->caller, &base, NULL)) {
+    if (block->caller && watched(block->caller)) {
         InterlockedDecrement64(&judge->pool_blocks);
         InterlockedExchangeAdd64(&judge->pool_bytes, -(LONG64)block->size);
     }
