@@ -42,6 +42,7 @@ enum { REGS = 11, FRAME = 10, SCRATCHES = 3, THUNK_SIZE = 160, PAGE = 4096, LONG
 enum { RECORD_CONTEXT = 0, RECORD_LENGTH = 8, RECORD_BUDGET = 16, RECORD_UNWIND = 24, RECORD_SIZE = 32 };
 enum { BUDGET = 8388608, TAIL_FAILED = -1 };
 enum { ROL, ROR, SHL = 4, SHR = 5, SAR = 7 };
+enum { LOOP_ALIGN = 32 }; /* at 16 some small loops ran at half speed on the EPYC we measured */
 enum { ALWAYS = 16 }; /* beside the condition codes */
 
 struct convention {
@@ -95,7 +96,7 @@ enum item_kind {
     ITEM_JUMP,  /* jcc or jmp to a label, emitted long, shortened later */
     ITEM_LABEL, /* disp32 of a call or lea to a label */
     ITEM_SLOT,  /* disp32 to a slot */
-    ITEM_ALIGN, /* padding to 16 bytes */
+    ITEM_ALIGN, /* padding to LOOP_ALIGN bytes */
 };
 
 struct item {
@@ -2197,7 +2198,7 @@ static enum result emit_function(struct jit *j)
 
 static uint32_t padding(uint32_t position)
 {
-    return (0u - position) & 15;
+    return (0u - position) & (LOOP_ALIGN - 1);
 }
 
 /* Chooses short jumps and computes every item's delta; gives the final size.  A distance is judged with every
@@ -2218,7 +2219,7 @@ static uint32_t lay_out(struct jit *j)
             uint32_t label_aligns = label->items ? (uint32_t)j->items[label->items - 1].delta : 0;
             int64_t distance = (int64_t)label->position - (item->position + size);
             int64_t between = (int64_t)label_aligns - item->delta;
-            int64_t worst = distance + 15 * between;
+            int64_t worst = distance + (LOOP_ALIGN - 1) * between;
             item->short_ = worst >= -126 && worst <= 127;
         }
     }
