@@ -43,7 +43,7 @@ enum { RECORD_CONTEXT = 0, RECORD_LENGTH = 8, RECORD_BUDGET = 16, RECORD_UNWIND 
 enum { BUDGET = 8388608, TAIL_FAILED = -1 };
 enum { ROL, ROR, SHL = 4, SHR = 5, SAR = 7 };
 enum { LOOP_ALIGN = 32 }; /* at 16 some small loops ran at half speed on the EPYC we measured */
-enum { ALWAYS = 16 }; /* beside the condition codes */
+enum { ALWAYS = 16 };     /* beside the condition codes */
 
 struct convention {
     uint8_t home[REGS];
