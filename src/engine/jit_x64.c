@@ -130,6 +130,7 @@ struct jit {
     uint32_t func; /* that is being emitted */
     struct frame frame;
     bool record;
+    uint16_t written; /* by any subprogram; r10: uses its stack */
 
     struct lazy lazy[REGS];
     uint16_t pending;   /* registers whose lazy is not HOME */
@@ -641,10 +642,8 @@ static void frame_plan(struct jit *j, const struct flow_func *func, struct frame
     memset(frame, 0, sizeof *frame);
     frame->stack = func->stack;
     if (main && j->record) { /* it may be unwound to, and answers for everybody's registers */
-        for (uint32_t i = 0; i < j->flow.func_count; i++) {
-            written |= j->flow.funcs[i].written;
-            frame->stack |= j->flow.funcs[i].stack;
-        }
+        written |= j->written;
+        frame->stack |= j->written >> FRAME & 1;
     }
     for (unsigned reg = 0; reg < FRAME; reg++) {
         if ((written >> reg & 1) && (j->convention->preserved >> home(j, reg) & 1))
@@ -735,16 +734,13 @@ static void thunk(struct jit *j)
     struct emitter *e = &j->e;
     uint32_t start = e->size;
     struct frame frame = {.saved_count = 0};
-    uint16_t all = 0;
-    for (uint32_t i = 0; i < j->flow.func_count; i++)
-        all |= (uint16_t)(j->flow.funcs[i].written | (j->flow.funcs[i].stack ? bit(FRAME) : 0));
     save_reg(&frame, R12);
     for (unsigned i = 0; i < SCRATCHES; i++) {
         if (j->convention->preserved >> scratch(j, i) & 1)
             save_reg(&frame, scratch(j, i));
     }
     for (unsigned reg = 0; j->record && reg < REGS; reg++) { /* an unwinding passes over what others saved */
-        if ((all >> reg & 1) && (j->convention->preserved >> home(j, reg) & 1))
+        if ((j->written >> reg & 1) && (j->convention->preserved >> home(j, reg) & 1))
             save_reg(&frame, home(j, reg));
     }
     frame.local = j->record ? RECORD_SIZE : 0;
@@ -2301,6 +2297,8 @@ static enum result generate(struct jit *j)
         return result;
     const struct flow *flow = &j->flow;
     j->record = flow->budget || flow->legacy || flow->unwind;
+    for (uint32_t i = 0; i < flow->func_count; i++)
+        j->written |= (uint16_t)(flow->funcs[i].written | (flow->funcs[i].stack ? bit(FRAME) : 0));
     for (uint32_t i = 0; i < image->helper_count; i++)
         j->flow.tail_calls |= j->binding->helpers[i].proto && j->binding->helpers[i].proto->flags & HELPER_TAIL_CALL;
     j->e.capacity = flow->count * 6 + 2 * LONGEST_STEP;
