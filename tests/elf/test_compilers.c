@@ -9,7 +9,7 @@
 #include "elf/object.h"
 #include "isa/insn.h"
 
-static const char *const clangs[] = {"clang-14", "clang-16", "clang-19"};
+static const char *const clangs[] = {"clang-14", "clang-16", "clang-19", "clang-22"};
 enum { CLANGS = sizeof clangs / sizeof *clangs };
 
 static char folder[64];
@@ -234,7 +234,7 @@ TEST(clang_features)
 {
     for (int i = 0; i < CLANGS; i++) {
         if (!have(clangs[i]))
-            SKIP("clang-14, clang-16 and clang-19 are needed");
+            SKIP("clang-14, clang-16, clang-19 and clang-22 are needed");
         check_features(clangs[i]);
     }
 }
