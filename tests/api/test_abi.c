@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT
  *
- * include/linux lays its structures out as Linux does, and keeps company with a C library's headers.
+ * include/linux lays its structures out as Linux does, include/bpf as libbpf does, and both keep company with a C
+ * library's headers.
  */
 #include <netinet/in.h>
 #include <net/ethernet.h>
@@ -19,6 +20,8 @@
 #include <linux/tcp.h>
 #include <linux/types.h>
 #include <linux/udp.h>
+#include "bpf/bpf.h"
+#include "bpf/libbpf.h"
 #include "check.h"
 
 static unsigned checked;
@@ -37,6 +40,18 @@ TEST(layout)
 {
 #include "api/abi_layout.inc"
     CHECK(checked > 1000);
+}
+
+#define WIDTH(type, field, bytes)                                                                                      \
+    CHECK_EQ(sizeof(((type *)NULL)->field), bytes);                                                                    \
+    checked++;
+
+TEST(library_layout)
+{
+    checked = 0;
+#include "api/library_layout.inc"
+    CHECK(checked > 150);
+    printf("%u sizes, offsets and numbers of the library's\n", checked);
 }
 
 TEST(protocols)

@@ -1,13 +1,13 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: MIT
-"""Prints include/linux/bpf.h, include/linux/btf.h or tests/api/abi_layout.inc from an ABI table.
+"""Prints include/linux/bpf.h, include/linux/btf.h or one of tests/api/*_layout.inc from an ABI table.
 
-usage: gen_linux_headers.py libbpf_api.tsv bpf.h|btf.h|opts|layout
+usage: gen_linux_headers.py libbpf_api.tsv bpf.h|btf.h|opts|layout|library include/bpf/*.h
 
 The table has one row per structure, field, enumerator and macro with its offset, size and type.  Fields that share
 bytes become anonymous unions; fields of union bpf_attr that serve the same commands become one anonymous structure.
 'opts' prints the option structures of the library for pasting; 'layout' the assertions that hold the result to the
-table."""
+table, 'library' those for the structures and enumerations that the library's headers define."""
 import collections
 import re
 import sys
@@ -307,6 +307,21 @@ elif wanted == "layout":
                 print("FIELD(%s %s, %s, %d)" % (kind, name, member, offset))
     for name in bpf_enums:
         for member, value in enums[name]:
+            print("VALUE(%s, %dLL)" % (member, value))
+elif wanted == "library":
+    print("/* SPDX-License-Identifier: MIT\n *\n * What include/bpf must lay out; printed by "
+          "tests/tools/gen_linux_headers.py. */")
+    text = "".join(open(header).read() for header in sys.argv[3:])
+    for name in re.findall(r"^(?:struct|union) (\w+) \{", text, re.M):
+        kind, size = structs[name]
+        print("SIZE(%s %s, %d)" % (kind, name, size))
+        for member, offset, fsize, field_type, extra in fields[name]:
+            if " bits" not in field_type:
+                print("FIELD(%s %s, %s, %d)" % (kind, name, member, offset))
+                if fsize:
+                    print("WIDTH(%s %s, %s, %d)" % (kind, name, member, fsize))
+    for name in re.findall(r"^enum (\w+) \{", text, re.M):
+        for member, value in enums.get(name, []):
             print("VALUE(%s, %dLL)" % (member, value))
 else:
     raise SystemExit(__doc__)
