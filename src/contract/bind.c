@@ -18,7 +18,7 @@ static const struct context_field fields[] = {
     {"app_id_start", FIELD_MEMORY, 0, 8, 0, 8, FIELD_READ, 1},
     {"app_id_end", FIELD_MEMORY_END, 8, 8, 8, 8, FIELD_READ, -1},
     SCALAR("process_id", 16, 8, 0),
-    SCALAR("socket_address", 24, 16, FIELD_WRITE | FIELD_NARROW),
+    {"socket_address", FIELD_BYTES, 24, 16, 24, 16, FIELD_READ | FIELD_WRITE, -1},
     SCALAR("socket_address_length", 40, 1, FIELD_WRITE),
     SCALAR("operation", 44, 4, 0),
     SCALAR("protocol", 48, 1, 0),

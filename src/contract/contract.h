@@ -105,6 +105,8 @@ enum field_kind {
     FIELD_MEMORY,      /* pointer to the first byte of some other region (app_id_start) */
     FIELD_MEMORY_END,
     FIELD_SOCKET_OR_NULL,
+    FIELD_BYTES, /* an array, as long where the provider keeps it: any part may be loaded or, with FIELD_WRITE, stored
+                  */
 };
 
 enum {

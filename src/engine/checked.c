@@ -338,7 +338,7 @@ static const struct context_field *context_field(struct machine *m, uint64_t off
                  binding->contract->name);
             return NULL;
         }
-        if (size != field->size &&
+        if (size != field->size && field->kind != FIELD_BYTES &&
             (access & CAN_WRITE || field->kind != FIELD_SCALAR || !(field->flags & FIELD_NARROW))) {
             stop(m, FAULT_ACCESS, "%s %u bytes of '%s', which has %u", access & CAN_WRITE ? "writes" : "reads", size,
                  field->name, field->size);
@@ -359,8 +359,14 @@ static bool load_context(struct machine *m, unsigned dst, unsigned src, int64_t 
 
     if (!field)
         return false;
-    value = real_field(m, field);
-    if (field->kind != FIELD_SCALAR && is_signed)
+    if (field->kind == FIELD_BYTES) {
+        value = 0;
+        memcpy(&value, (const uint8_t *)m->context + field->real_offset + (offset - field->offset), size);
+        offset = field->offset; /* the part that was asked for lies lowest now */
+    } else {
+        value = real_field(m, field);
+    }
+    if (field->kind != FIELD_SCALAR && field->kind != FIELD_BYTES && is_signed)
         return stop(m, FAULT_POINTER, "sign-extends the pointer '%s'", field->name);
     switch (field->kind) {
     case FIELD_PACKET: set_pointer(m, dst, value, &m->packet, value); return true;
@@ -410,6 +416,10 @@ static bool store_context(struct machine *m, unsigned dst, int64_t off, unsigned
 
     if (!field)
         return false;
+    if (field->kind == FIELD_BYTES) {
+        memcpy((uint8_t *)m->context + field->real_offset + (offset - field->offset), &value, size);
+        return true;
+    }
     if (field->kind != FIELD_SCALAR)
         return stop(m, FAULT_POINTER, "writes the pointer '%s'", field->name);
     if (size < 8)

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
  * The bind hook without its provider: test runs.  Data is the application's name, the context a bind_md_t whose two
- * pointers are ignored on the way in and zero on the way out.
+ * pointers are ignored on the way in and zero on the way out.  What a program returned comes back as it is, but for one
+ * that was stopped: 0 would read as a permission there, so that run says what the hook would do.
  */
 #include "contract/contract.h"
 #include "core/epoch.h"
@@ -26,6 +27,10 @@ static enum result test_run(struct prog *prog, struct test_run *run)
     uint64_t r0 = 0, spent = 0;
     if (run->flags || !run->context_in || run->context_in_size < sizeof event.context)
         return RESULT_INVALID;
+    for (uint32_t i = sizeof event.context; i < run->context_in_size; i++) {
+        if (((const uint8_t *)run->context_in)[i])
+            return RESULT_TOO_BIG;
+    }
     uint8_t *data = os_alloc(run->data_in_size ? run->data_in_size : 1, OS_TAG('b', 'i', 'n', 'd'));
     if (!data)
         return RESULT_NO_MEMORY;
@@ -44,7 +49,8 @@ static enum result test_run(struct prog *prog, struct test_run *run)
         for (uint32_t i = 0; i < BATCH && done < repeat; i++, done++) {
             memset(&event.header, 0, sizeof event.header);
             event.header.cpu = cpu;
-            (void)prog_run_raw(prog, cpu, &event.context, &r0, NULL);
+            if (prog_run_raw(prog, cpu, &event.context, &r0, NULL))
+                r0 = BIND_VERDICT_DENY;
         }
         spent += os_time_monotonic() - begin;
         epoch_leave_cpu(&state);
