@@ -108,12 +108,22 @@ static int read_file(const char *path, uint8_t **out, size_t *size)
     size_t got = 0;
     if (fstat(fd, &facts))
         error = errno;
-    else if (!S_ISREG(facts.st_mode) || facts.st_size > FILE_MAX)
+    else if (S_ISDIR(facts.st_mode) || facts.st_size > FILE_MAX)
         error = S_ISDIR(facts.st_mode) ? EISDIR : EFBIG;
-    else if (!(bytes = malloc((size_t)facts.st_size + 1)))
+    /* A pipe does not say how long it is, and a file may grow meanwhile. */
+    size_t room = error ? 0 : (S_ISREG(facts.st_mode) ? (size_t)facts.st_size : 0) + 4096;
+    if (!error && !(bytes = malloc(room)))
         error = ENOMEM;
-    while (!error && got < (size_t)facts.st_size) {
-        ssize_t part = read(fd, bytes + got, (size_t)facts.st_size - got);
+    while (!error) {
+        if (got == room) {
+            uint8_t *more = room < FILE_MAX ? realloc(bytes, room * 2) : NULL;
+            error = more ? 0 : room < FILE_MAX ? ENOMEM : EFBIG;
+            if (!more)
+                break;
+            bytes = more;
+            room *= 2;
+        }
+        ssize_t part = read(fd, bytes + got, room - got);
         if (part < 0 && errno != EINTR)
             error = errno;
         if (!part)
