@@ -13,7 +13,7 @@
 #include "conformance/raw.h"
 #include "elf/elf.h"
 
-enum { MAX_INPUT = 64 << 20 };
+enum { MAX_INPUT = 64 << 20, SECONDS = 10 };
 
 static void say(void *self, enum diag_level level, const char *line)
 {
@@ -96,6 +96,16 @@ static void went_astray(int number)
     _exit(1);
 }
 
+static void went_on(int number)
+{
+    static const char message[] = "bpf_conformance_plugin: the program does not end\n";
+
+    (void)number;
+    if (write(STDERR_FILENO, message, sizeof(message) - 1) < 0)
+        _exit(2);
+    _exit(1);
+}
+
 /* Signals of a bad program come here, on a stack of their own. */
 static void catch_faults(void)
 {
@@ -107,6 +117,9 @@ static void catch_faults(void)
     sigaltstack(&alternative, NULL);
     for (unsigned i = 0; i < sizeof(signals) / sizeof(signals[0]); i++)
         sigaction(signals[i], &action, NULL);
+    action.sa_handler = went_on;
+    sigaction(SIGALRM, &action, NULL);
+    alarm(SECONDS);
 }
 
 static int usage(void)
@@ -205,5 +218,9 @@ int main(int argc, char **argv)
     }
     arena_release(&arena);
     free(program);
+    if (good && (fflush(stdout) || ferror(stdout))) {
+        diag_error(&diag, "standard output: cannot be written");
+        good = false;
+    }
     return good ? 0 : 1;
 }

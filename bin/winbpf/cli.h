@@ -16,6 +16,10 @@ enum { EXIT_OK = 0, EXIT_REJECTED = 1, EXIT_USAGE = 2, EXIT_UNREADABLE = 3 };
 WINBPF_PRINTF(1, 2)
 void cli_error(const char *format, ...);
 
+/* `text` with every byte that a terminal would act on as '?', at most 1023 bytes of it. Names in objects are hostile. The
+ * result lasts until the eighth call after this one. */
+const char *cli_clean(const char *text);
+
 /* A diag that prints as cli_error does. */
 struct diag cli_diag(const char *file);
 
@@ -34,7 +38,7 @@ void cli_print_value(FILE *out, const struct btf *btf, uint32_t type, const uint
 /* As a JSON string. */
 void cli_print_json_text(FILE *out, const char *text);
 
-/* Reads a whole file; NULL with the error said.  free() it. */
+/* Reads a whole file, or standard input for "-"; NULL with the error said.  free() it. */
 uint8_t *cli_read_file(const char *path, size_t *size);
 
 #endif

@@ -6,7 +6,8 @@
 #include "base/bytes.h"
 #include "cli.h"
 
-enum { DEPTH = 8, ARRAY_SHOWN = 64, HEX_SHOWN = 256 };
+/* Members may overlap, in unions and in what a hostile object calls a struct: depth alone would not bound the work. */
+enum { DEPTH = 8, ARRAY_SHOWN = 64, HEX_SHOWN = 256, PARTS_SHOWN = 4096 };
 
 static void hex(FILE *out, const uint8_t *bytes, size_t size)
 {
@@ -33,16 +34,21 @@ static void number(FILE *out, uint64_t value, size_t size, bool is_signed)
         fprintf(out, "%llu", (unsigned long long)value);
 }
 
-static void print(FILE *out, const struct btf *btf, uint32_t id, const uint8_t *bytes, size_t size, unsigned depth);
+static void print(FILE *out, const struct btf *btf, uint32_t id, const uint8_t *bytes, size_t size, unsigned depth,
+                  unsigned *parts);
 
 static void print_members(FILE *out, const struct btf *btf, uint32_t id, uint32_t count, const uint8_t *bytes,
-                          size_t size, unsigned depth)
+                          size_t size, unsigned depth, unsigned *parts)
 {
     fputc('{', out);
     for (uint32_t i = 0; i < count; i++) {
+        if (++*parts > PARTS_SHOWN) {
+            fputs(", ...", out);
+            break;
+        }
         struct btf_member_view member = btf_member(btf, id, i);
         uint32_t bytes_of = 0, at = member.bit_offset / 8;
-        fprintf(out, "%s%s%s", i ? ", " : "", member.name, *member.name ? " = " : "");
+        fprintf(out, "%s%s%s", i ? ", " : "", cli_clean(member.name), *member.name ? " = " : "");
         if (member.bit_size) {
             uint64_t raw = at < size ? little(bytes + at, size - at < 8 ? size - at : 8) : 0;
             raw >>= member.bit_offset % 8;
@@ -51,13 +57,14 @@ static void print_members(FILE *out, const struct btf *btf, uint32_t id, uint32_
         } else if (btf_sizeof(btf, member.type, &bytes_of) || !range_within(at, bytes_of, size)) {
             fputc('?', out);
         } else {
-            print(out, btf, member.type, bytes + at, bytes_of, depth + 1);
+            print(out, btf, member.type, bytes + at, bytes_of, depth + 1, parts);
         }
     }
     fputc('}', out);
 }
 
-static void print(FILE *out, const struct btf *btf, uint32_t id, const uint8_t *bytes, size_t size, unsigned depth)
+static void print(FILE *out, const struct btf *btf, uint32_t id, const uint8_t *bytes, size_t size, unsigned depth,
+                  unsigned *parts)
 {
     if (!btf || !id || id >= btf_type_count(btf) || depth > DEPTH) {
         hex(out, bytes, size);
@@ -90,19 +97,20 @@ static void print(FILE *out, const struct btf *btf, uint32_t id, const uint8_t *
                 break;
             }
             fputs(i ? ", " : "", out);
-            print(out, btf, array.type, bytes + (size_t)i * each, each, depth + 1);
+            print(out, btf, array.type, bytes + (size_t)i * each, each, depth + 1, parts);
         }
         fputc(']', out);
         break;
     case BTF_KIND_STRUCT:
-    case BTF_KIND_UNION: print_members(out, btf, id, type.vlen, bytes, size, depth); break;
+    case BTF_KIND_UNION: print_members(out, btf, id, type.vlen, bytes, size, depth, parts); break;
     default: hex(out, bytes, size); break;
     }
 }
 
 void cli_print_value(FILE *out, const struct btf *btf, uint32_t type, const uint8_t *bytes, size_t size)
 {
-    print(out, btf, type, bytes, size, 0);
+    unsigned parts = 0;
+    print(out, btf, type, bytes, size, 0, &parts);
 }
 
 void cli_print_json_text(FILE *out, const char *text)

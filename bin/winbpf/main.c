@@ -3,9 +3,11 @@
  * winbpf: the command line.  main() picks a verb; each verb is a file of its own.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 #include "cli.h"
 
 static const struct verb {
@@ -17,7 +19,8 @@ static const struct verb {
      "winbpf run prog.o --pcap in.pcap [--out out.pcap] [--program NAME] [--json] [--personality linux|efw]",
      "Runs a capture through an XDP program: verdicts, events as they come, map contents at the end.\n"
      "  --pcap FILE         classic pcap, Ethernet; - for standard input\n"
-     "  --out FILE          write the packets that were not dropped, as the program left them; - for standard output\n"
+     "  --out FILE          write the packets that were not dropped, as the program left them; - for standard output;\n"
+     "                      removed again when the run cannot be finished\n"
      "  --program NAME      which program, when the object has several\n"
      "  --map NAME:KEY=VALUE  set an entry first, numbers in C notation; may be repeated\n"
      "  --json              one JSON document instead of text\n"
@@ -40,15 +43,35 @@ static const struct verb {
 };
 enum { VERBS = sizeof verbs / sizeof verbs[0] };
 
+static void clean(char *text)
+{
+    for (; *text; text++) {
+        if ((unsigned char)*text < 0x20 || *text == 0x7f)
+            *text = '?';
+    }
+}
+
+const char *cli_clean(const char *text)
+{
+    static char kept[8][1024];
+    static unsigned next;
+    char *copy = kept[next++ % 8];
+    snprintf(copy, sizeof kept[0], "%s", text ? text : "");
+    clean(copy);
+    return copy;
+}
+
 void cli_error(const char *format, ...)
 {
+    static char line[160 << 10]; /* more than the system lets an argument have */
     va_list arguments;
     va_start(arguments, format);
-    fflush(stdout);
-    fputs("winbpf: ", stderr);
-    vfprintf(stderr, format, arguments);
-    fputc('\n', stderr);
+    vsnprintf(line, sizeof line, format, arguments);
     va_end(arguments);
+    clean(line);
+    fflush(stdout);
+    fprintf(stderr, "winbpf: %s\n", line);
+    fflush(stderr);
 }
 
 static void emit(void *self, enum diag_level level, const char *line)
@@ -91,7 +114,7 @@ bool cli_personality(const char *text, enum elf_personality_choice *out)
 uint8_t *cli_read_file(const char *path, size_t *size)
 {
     enum { MOST = 256 << 20 };
-    FILE *file = fopen(path, "rb");
+    FILE *file = strcmp(path, "-") ? fopen(path, "rb") : stdin;
     uint8_t *bytes = NULL;
     size_t capacity = 1 << 16;
     *size = 0;
@@ -111,7 +134,8 @@ uint8_t *cli_read_file(const char *path, size_t *size)
         if (ferror(file))
             break;
         if (*size < capacity) {
-            fclose(file);
+            if (file != stdin)
+                fclose(file);
             return bytes;
         }
         if (capacity >= MOST) {
@@ -122,7 +146,8 @@ uint8_t *cli_read_file(const char *path, size_t *size)
     }
     cli_error("%s: %s", path, strerror(errno ? errno : EIO));
     free(bytes);
-    fclose(file);
+    if (file != stdin)
+        fclose(file);
     return NULL;
 }
 
@@ -137,7 +162,17 @@ static void help(FILE *out)
           out);
 }
 
-int main(int argc, char **argv)
+/* A file opened later must not become standard input or output: where one is closed, its place is taken by what fails
+ * as a closed one does. */
+static void hold_standard_files(void)
+{
+    for (int fd = 0; fd < 3; fd++) {
+        if (fcntl(fd, F_GETFD) < 0 && open("/dev/null", fd == STDOUT_FILENO ? O_RDONLY : O_WRONLY) < 0)
+            _exit(EXIT_REJECTED);
+    }
+}
+
+static int dispatch(int argc, char **argv)
 {
     if (argc < 2) {
         help(stderr);
@@ -160,15 +195,21 @@ int main(int argc, char **argv)
                 return EXIT_OK;
             }
         }
-        int status = verbs[i].body(argc - 2, argv + 2);
-        if (status == EXIT_USAGE)
-            fprintf(stderr, "usage: %s\n", verbs[i].usage);
-        else if (fflush(stdout) || ferror(stdout)) {
-            cli_error("standard output: %s", strerror(errno));
-            status = EXIT_REJECTED;
-        }
-        return status;
+        return verbs[i].body(argc - 2, argv + 2);
     }
     cli_error("unknown verb '%s' (winbpf --help lists them)", argv[1]);
     return EXIT_USAGE;
+}
+
+int main(int argc, char **argv)
+{
+    hold_standard_files();
+    setvbuf(stderr, NULL, _IOLBF, 1 << 16);
+    int status = dispatch(argc, argv);
+    if (fflush(stdout) || ferror(stdout)) {
+        if (!status)
+            cli_error("standard output: %s", strerror(errno ? errno : EIO));
+        status = status ? status : EXIT_REJECTED;
+    }
+    return status;
 }

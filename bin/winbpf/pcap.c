@@ -70,6 +70,12 @@ int pcap_next(struct pcap_reader *reader, struct pcap_packet *packet)
         snprintf(reader->error, sizeof reader->error, "record %llu: the file ends inside its header", number);
         return -1;
     }
+    static const uint8_t zeros[RECORD_HEADER];
+    if (!memcmp(header, zeros,
+                sizeof zeros)) { /* what a full disk or a crash leaves; without an end in a sparse file */
+        snprintf(reader->error, sizeof reader->error, "record %llu: nothing but zeros from here", number);
+        return -1;
+    }
     packet->seconds = word(reader, header);
     packet->fraction = word(reader, header + 4);
     packet->captured = word(reader, header + 8);

@@ -5,11 +5,16 @@
  * The object is loaded by the library like an application's; packets then go to the loaded program directly, so that a
  * fault of the checked interpreter comes with its instruction and reason.  Packets that the capture cut short run on
  * the bytes that are there.
+ *
+ * The written capture is whole or it is gone: it is created once the read one is known to be a capture, and removed
+ * when the run ends before the read one does, be it by an error or by a signal.  Only a regular file is ever removed.
  */
 #include <errno.h>
 #include <inttypes.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 #include "api/object_impl.h"
 #include "bpf/bpf.h"
@@ -23,7 +28,13 @@
 #include "pcap.h"
 #include "platform/os.h"
 
-enum { FAULTS_SHOWN = 10, MAPS_MOST = 64, SETS_MOST = 256, FRAME_BUFFER = XDP_HEADROOM + PCAP_PACKET_MAX + 4096 };
+enum {
+    FAULTS_SHOWN = 10,
+    ENDLESS_MOST = 100,
+    MAPS_MOST = 64,
+    SETS_MOST = 256,
+    FRAME_BUFFER = XDP_HEADROOM + PCAP_PACKET_MAX + 4096
+};
 
 static const char *const verdict_names[] = {"XDP_ABORTED", "XDP_DROP", "XDP_PASS", "XDP_TX", "XDP_REDIRECT"};
 
@@ -45,23 +56,43 @@ struct run_state {
     } listeners[MAPS_MOST];
     int ring_count;
 
-    uint64_t packets, cut, too_short, faults, events;
+    uint64_t packets, cut, too_short, faults, endless, events;
     uint64_t verdicts[5];
     uint64_t bytes_in, bytes_out;
     bool listing; /* JSON: an element of the events array has been printed */
 };
 
+/* The library says what failed, then the log, then that loading failed: one line here.  A rejection waits for the log's
+ * first line, which is its reason. */
 static int print_library(enum libbpf_print_level level, const char *format, va_list arguments)
 {
-    static const char prefix[] = "libbpf: ";
+    static const char prefix[] = "libbpf: ", rejected[] = ": rejected: ";
+    static char line[4096], waiting[4096];
+    static bool said;
     if (level > LIBBPF_WARN)
         return 0;
-    fflush(stdout);
-    if (!strncmp(format, prefix, sizeof prefix - 1)) {
-        fputs("winbpf: ", stderr);
-        format += sizeof prefix - 1;
+    bool own = !strncmp(format, prefix, sizeof prefix - 1);
+    vsnprintf(line, sizeof line, own ? format + sizeof prefix - 1 : format, arguments);
+    line[strcspn(line, "\n")] = 0;
+    if (*waiting && !own && *line) {
+        char *reason = strstr(waiting, rejected) + sizeof rejected - 1;
+        cli_error("%.*s%s", (int)(reason - waiting), waiting, line);
+        *waiting = 0;
+        said = true;
+        return 0;
     }
-    return vfprintf(stderr, format, arguments);
+    if (*waiting) {
+        cli_error("%s", waiting);
+        *waiting = 0;
+        said = true;
+    }
+    if (own && strstr(line, rejected))
+        memcpy(waiting, line, sizeof waiting);
+    else if (own && !(said && !strncmp(line, "failed to load object", 21))) {
+        cli_error("%s", line);
+        said = true;
+    }
+    return 0;
 }
 
 static bool parse(int argc, char **argv, struct run_state *run)
@@ -103,8 +134,15 @@ static bool parse(int argc, char **argv, struct run_state *run)
     if (missing)
         return false;
     if (!run->object_path || !run->pcap_path) {
-        cli_error(run->object_path ? "which capture? (--pcap FILE)" : "which object?");
+        cli_error(run->object_path ? "which capture? (--pcap FILE)" : "which object? (winbpf run --help)");
         return false;
+    }
+    if (!strcmp(run->object_path, "-")) {
+        if (!strcmp(run->pcap_path, "-")) {
+            cli_error("the object and the capture cannot both be standard input");
+            return false;
+        }
+        run->object_path = "/dev/stdin";
     }
     return true;
 }
@@ -140,14 +178,21 @@ static int choose(struct run_state *run)
         cli_error("%s: no XDP program", run->object_path);
         return EXIT_REJECTED;
     }
-    fprintf(stderr, "winbpf: %s: several XDP programs, choose with --program:", run->object_path);
+    char names[1024] = "";
     bpf_object__for_each_program(program, run->object)
     {
+        size_t used = strlen(names);
         if (!program->skip)
-            fprintf(stderr, " %s", bpf_program__name(program));
+            snprintf(names + used, sizeof names - used, " %s", bpf_program__name(program));
     }
-    fputc('\n', stderr);
+    cli_error("%s: several XDP programs, choose with --program:%s", run->object_path, names);
     return EXIT_USAGE;
+}
+
+/* Unsigned, or negative in two's complement. */
+static bool fits(uint64_t number, size_t size)
+{
+    return size >= 8 || number >> size * 8 == 0 || (size && -number <= (uint64_t)1 << (size * 8 - 1));
 }
 
 /* "ports:53=0" */
@@ -167,15 +212,25 @@ static bool set_entry(struct run_state *run, const char *text)
         return false;
     }
     errno = 0;
-    uint64_t key_number = strtoull(colon + 1, &end, 0), value_number = *end == '=' ? strtoull(end + 1, &end, 0) : 0;
-    if (errno || *end || end == colon + 1) {
-        cli_error("--map '%s': a key or value is no number", text);
+    uint64_t key_number = strtoull(colon + 1, &end, 0), value_number;
+    const char *equals = end, *last = end;
+    if (*equals == '=') {
+        value_number = strtoull(equals + 1, &end, 0);
+        last = end;
+    }
+    if (errno || *equals != '=' || equals == colon + 1 || last == equals + 1 || *last) {
+        cli_error("--map '%s': NAME:KEY=VALUE with numbers is meant", text);
         return false;
     }
     size_t size = bpf_map__value_size(map), key_size = bpf_map__key_size(map), copies = 1;
     if (map_is_percpu((uint32_t)bpf_map__type(map))) {
         size = (size + 7) & ~(size_t)7;
         copies = (size_t)libbpf_num_possible_cpus();
+    }
+    if (!fits(key_number, key_size) || !fits(value_number, bpf_map__value_size(map))) {
+        cli_error("--map '%s': a number is too large for keys of %zu and values of %u bytes", text, key_size,
+                  bpf_map__value_size(map));
+        return false;
     }
     if (key_size > sizeof key || !(value = calloc(copies, size ? size : 1))) {
         cli_error("--map '%s': keys of %zu bytes", text, key_size);
@@ -224,7 +279,12 @@ static void on_trace(void *self, const char *line)
         fputc('}', run->text);
         run->listing = true;
     } else {
-        fprintf(run->text, "packet %" PRIu64 ": trace: %.*s\n", run->packets, (int)length, line);
+        char text[1024];
+        snprintf(text, sizeof text, "%.*s", (int)length, line);
+        fprintf(run->text, "packet %" PRIu64 ": trace: ", run->packets);
+        for (const char *c = text; *c; c++)
+            fputc((unsigned char)*c < 0x20 || *c == 0x7f ? '?' : *c, run->text);
+        fputc('\n', run->text);
     }
 }
 
@@ -259,6 +319,7 @@ static void drain_rings(struct run_state *run)
 
 static void report_fault(struct run_state *run, const struct code_fault *fault)
 {
+    run->endless += fault->kind == FAULT_BUDGET;
     if (run->faults++ >= FAULTS_SHOWN)
         return;
     cli_error("%s: program '%s': packet %" PRIu64 ": instruction %u: %s", run->object_path,
@@ -300,54 +361,131 @@ static bool run_packet(struct run_state *run, uint8_t *buffer, struct pcap_packe
     return pcap_write(out, packet);
 }
 
+/* A stream that remembers why it ended. */
+struct stream {
+    FILE *file;
+    int error;
+};
+
 static size_t read_stream(void *self, void *to, size_t size)
 {
-    return fread(to, 1, size, self);
+    struct stream *stream = self;
+    size_t got = fread(to, 1, size, stream->file);
+    if (got < size && ferror(stream->file) && !stream->error)
+        stream->error = errno ? errno : EIO;
+    return got;
 }
 
-static int run_capture(struct run_state *run, FILE *in, FILE *out)
+/* What a signal removes; a regular file that this process created or emptied. */
+static const char *volatile unfinished;
+
+static void remove_unfinished(int number)
 {
-    struct pcap_reader reader;
+    if (unfinished)
+        unlink(unfinished);
+    signal(number, SIG_DFL);
+    raise(number);
+}
+
+static bool same_file(const char *path, const struct stat *facts)
+{
+    struct stat other;
+    return stat(path, &other) == 0 && other.st_dev == facts->st_dev && other.st_ino == facts->st_ino;
+}
+
+/* EXIT_OK with *out, NULL when none is wanted; or the status with the reason said. */
+static int open_out(struct run_state *run, FILE *in, FILE **out)
+{
+    static const int signals[] = {SIGINT, SIGTERM, SIGHUP};
+    struct stat facts;
+    *out = NULL;
+    if (!run->out_path)
+        return EXIT_OK;
+    if (run->text == stderr) {
+        *out = stdout;
+        return EXIT_OK;
+    }
+    if (fstat(fileno(in), &facts) == 0 && S_ISREG(facts.st_mode) && same_file(run->out_path, &facts)) {
+        cli_error("%s: --out is the capture that is read", run->out_path);
+        return EXIT_USAGE;
+    }
+    if (stat(run->object_path, &facts) == 0 && S_ISREG(facts.st_mode) && same_file(run->out_path, &facts)) {
+        cli_error("%s: --out is the object", run->out_path);
+        return EXIT_USAGE;
+    }
+    *out = fopen(run->out_path, "wb");
+    if (!*out) {
+        cli_error("%s: %s", run->out_path, strerror(errno));
+        return EXIT_REJECTED;
+    }
+    if (fstat(fileno(*out), &facts) == 0 && S_ISREG(facts.st_mode)) {
+        unfinished = run->out_path;
+        for (unsigned i = 0; i < sizeof signals / sizeof signals[0]; i++)
+            signal(signals[i], remove_unfinished);
+    }
+    return EXIT_OK;
+}
+
+/* Closes and keeps it, or removes it; the new status. */
+static int close_out(struct run_state *run, FILE *out, int status)
+{
+    if (!out)
+        return status;
+    errno = 0;
+    bool failed = ferror(out) || fflush(out) != 0;
+    if (out != stdout)
+        failed |= fclose(out) != 0;
+    if (failed && !status) {
+        cli_error("%s: %s", out == stdout ? "standard output" : run->out_path, strerror(errno ? errno : EIO));
+        status = EXIT_REJECTED;
+    }
+    if (status && unfinished)
+        unlink(unfinished);
+    unfinished = NULL;
+    return status;
+}
+
+static int run_packets(struct run_state *run, struct pcap_reader *reader, uint8_t *buffer, FILE *out)
+{
     struct pcap_packet packet;
+    struct stream *in = reader->self;
     uint64_t shown = 0;
     int status = EXIT_OK, more = 0;
     bool terminal = isatty(STDERR_FILENO);
-    uint8_t *buffer = malloc(FRAME_BUFFER);
-    if (!buffer) {
-        cli_error("out of memory");
-        return EXIT_REJECTED;
-    }
-    if (!pcap_open(&reader, read_stream, in)) {
-        cli_error("%s: %s", run->pcap_path, reader.error);
-        status = EXIT_UNREADABLE;
-    } else if (reader.link_type != PCAP_ETHERNET) {
-        cli_error("%s: header: link type %u is not Ethernet (1)", run->pcap_path, reader.link_type);
-        status = EXIT_UNREADABLE;
-    } else if (out && !pcap_write_header(out, reader.nanoseconds, PCAP_ETHERNET)) {
-        cli_error("%s: %s", run->out_path, strerror(errno));
-        status = EXIT_REJECTED;
-    }
-    while (!status && (more = pcap_next(&reader, &packet)) > 0) {
+    errno = 0;
+    while (!status && (more = pcap_next(reader, &packet)) > 0) {
+        errno = 0;
         if (!run_packet(run, buffer, &packet, out)) {
-            cli_error("%s: %s", run->out_path, strerror(errno));
+            cli_error("%s: %s", out == stdout ? "standard output" : run->out_path, strerror(errno ? errno : EIO));
+            status = EXIT_REJECTED;
+        } else if (ferror(run->text)) {
+            if (run->text == stdout)
+                cli_error("standard output: %s", strerror(errno ? errno : EIO));
+            status = EXIT_REJECTED;
+        } else if (run->endless == ENDLESS_MOST) {
+            cli_error("%s: program '%s': packet %" PRIu64 ": the %dth that ran too long, the rest is not run",
+                      run->object_path, bpf_program__name(run->program), run->packets, ENDLESS_MOST);
             status = EXIT_REJECTED;
         }
         if (terminal && !(run->packets & 1023)) {
             uint64_t now = os_time_monotonic();
             if (now - shown > 200000000) {
                 fprintf(stderr, "\r%" PRIu64 " packets", run->packets);
+                fflush(stderr);
                 shown = now;
             }
         }
     }
     if (shown)
         fputs("\r\033[K", stderr);
-    if (more < 0) {
-        cli_error("%s: %s", run->pcap_path, reader.error);
+    if (!status && (more < 0 || in->error)) {
+        if (in->error)
+            cli_error("%s: record %llu: %s", run->pcap_path, (unsigned long long)reader->records + 1,
+                      strerror(in->error));
+        else
+            cli_error("%s: %s", run->pcap_path, reader->error);
         status = EXIT_UNREADABLE;
     }
-    pcap_close(&reader);
-    free(buffer);
     return status;
 }
 
@@ -511,36 +649,55 @@ static bool is_standard(const char *path)
     return !strcmp(path, "-");
 }
 
-static int with_files(struct run_state *run)
+static int run_capture(struct run_state *run, struct stream *in)
 {
-    FILE *in = is_standard(run->pcap_path) ? stdin : fopen(run->pcap_path, "rb"), *out = NULL;
-    if (!in) {
-        cli_error("%s: %s", run->pcap_path, strerror(errno));
+    struct pcap_reader reader;
+    FILE *out;
+    if (!pcap_open(&reader, read_stream, in)) {
+        cli_error("%s: %s", run->pcap_path, in->error ? strerror(in->error) : reader.error);
         return EXIT_UNREADABLE;
     }
-    run->text = stdout;
-    if (run->out_path) {
-        out = is_standard(run->out_path) ? stdout : fopen(run->out_path, "wb");
-        if (!out) {
-            cli_error("%s: %s", run->out_path, strerror(errno));
-            if (in != stdin)
-                fclose(in);
-            return EXIT_REJECTED;
-        }
-        if (out == stdout)
-            run->text = stderr;
+    if (reader.link_type != PCAP_ETHERNET) {
+        cli_error("%s: header: link type %u is not Ethernet (1)", run->pcap_path, reader.link_type);
+        return EXIT_UNREADABLE;
+    }
+    int status = open_out(run, in->file, &out);
+    if (status)
+        return status;
+    uint8_t *buffer = malloc(FRAME_BUFFER);
+    if (!buffer) {
+        cli_error("out of memory");
+        return close_out(run, out, EXIT_REJECTED);
     }
     if (run->json)
         fputs("{\"events\":[", run->text);
-    int status = run_capture(run, in, out);
-    if (in != stdin)
-        fclose(in);
-    if (out && (fflush(out) || (out != stdout && fclose(out))) && !status) {
+    if (out && !pcap_write_header(out, reader.nanoseconds, PCAP_ETHERNET)) {
         cli_error("%s: %s", run->out_path, strerror(errno));
         status = EXIT_REJECTED;
+    } else {
+        status = run_packets(run, &reader, buffer, out);
     }
+    status = close_out(run, out, status);
+    pcap_close(&reader);
+    free(buffer);
     print_results(run);
     return status ? status : run->faults ? EXIT_REJECTED : EXIT_OK;
+}
+
+static int with_files(struct run_state *run)
+{
+    struct stream in = {is_standard(run->pcap_path) ? stdin : fopen(run->pcap_path, "rb"), 0};
+    if (!in.file) {
+        cli_error("%s: %s", run->pcap_path, strerror(errno));
+        return EXIT_UNREADABLE;
+    }
+    run->text = run->out_path && is_standard(run->out_path) ? stderr : stdout;
+    if (in.file == stdin)
+        setvbuf(stdout, NULL, run->text == stdout ? _IOLBF : _IOFBF, 1 << 16);
+    int status = run_capture(run, &in);
+    if (in.file != stdin)
+        fclose(in.file);
+    return status;
 }
 
 static int load_and_run(struct run_state *run)
@@ -578,6 +735,8 @@ int cli_run(int argc, char **argv)
     memset(&run, 0, sizeof run);
     if (!parse(argc, argv, &run))
         return EXIT_USAGE;
+    signal(SIGPIPE, SIG_IGN); /* a reader that leaves is an error of writing, and so is a file grown too large */
+    signal(SIGXFSZ, SIG_IGN);
     libbpf_set_print(print_library);
     int status = load_and_run(&run);
     trace_set_sink(NULL, NULL);

@@ -65,7 +65,7 @@ static bool parse(int argc, char **argv, bool disasm, struct choice *choice)
             choice->syntax = value;
         } else if (missing) {
             return false;
-        } else if (argv[i][0] == '-') {
+        } else if (argv[i][0] == '-' && argv[i][1]) {
             cli_error("unknown option '%s'", argv[i]);
             return false;
         } else if (choice->path) {
@@ -99,7 +99,7 @@ int cli_sections(int argc, char **argv)
     printf("%-28s %10s %10s\n", "section", "offset", "bytes");
     for (uint32_t i = 0; i < count; i++) {
         if (*sections[i].name)
-            printf("%-28s %10llu %10llu\n", sections[i].name, (unsigned long long)sections[i].offset,
+            printf("%-28s %10llu %10llu\n", cli_clean(sections[i].name), (unsigned long long)sections[i].offset,
                    (unsigned long long)sections[i].size);
     }
     const struct elf_object *elf = &object.elf;
@@ -107,20 +107,21 @@ int cli_sections(int argc, char **argv)
     for (uint32_t i = 0; i < elf->program_count; i++) {
         const struct image *image = &elf->programs[i];
         const char *type = contract_program_type_name(elf->personality, image->prog_type);
-        printf("%-28s %-20s %-16s %u", image->name, image->section, type ? type : "unknown", image->insn_count);
+        printf("%-28s %-20s %-16s %u", cli_clean(image->name), cli_clean(image->section), type ? type : "unknown",
+               image->insn_count);
         if (elf->broken && elf->broken[i])
-            printf("  (cannot be loaded: %s)", elf->broken[i]);
+            printf("  (cannot be loaded: %s)", cli_clean(elf->broken[i]));
         putchar('\n');
     }
     printf("\n%-28s %-20s %6s %6s %12s\n", "map", "type", "key", "value", "entries");
     for (uint32_t i = 0; i < elf->map_count; i++) {
         const struct map_spec *map = &elf->maps[i];
         const char *kind = contract_map_kind_name(map->kind);
-        printf("%-28s %-20s %6u %6u %12u\n", map->name, kind ? kind : "unknown", map->key_size, map->value_size,
-               map->max_entries);
+        printf("%-28s %-20s %6u %6u %12u\n", cli_clean(map->name), kind ? kind : "unknown", map->key_size,
+               map->value_size, map->max_entries);
     }
     printf("\npersonality %s, license %s%s\n", elf->personality == PERSONALITY_EFW ? "efw" : "linux",
-           *elf->license ? elf->license : "none", elf->btf ? ", BTF" : "");
+           *elf->license ? cli_clean(elf->license) : "none", elf->btf ? ", BTF" : "");
     close_object(&object);
     return EXIT_OK;
 }
@@ -163,8 +164,8 @@ static void print_program(const struct elf_object *elf, const struct image *imag
     char line[512];
     uint32_t next_line = 0;
     const char *shown = NULL;
-    printf("%s: section %s, type %s, %u instructions\n", image->name, image->section, type ? type : "unknown",
-           image->insn_count);
+    printf("%s: section %s, type %s, %u instructions\n", cli_clean(image->name), cli_clean(image->section),
+           type ? type : "unknown", image->insn_count);
     /* Helpers by id again, as other tools print them. */
     struct insn *insns = calloc(image->insn_count ? image->insn_count : 1, sizeof *insns);
     if (!insns)
@@ -182,18 +183,18 @@ static void print_program(const struct elf_object *elf, const struct image *imag
         struct text text;
         const char *name = at ? function_name(&naming, (uint32_t)at) : NULL;
         if (name)
-            printf("%s:\n", name);
+            printf("%s:\n", cli_clean(name));
         for (; next_line < image->line_count && image->lines[next_line].insn <= at; next_line++) {
             const char *source = elf->btf ? btf_string(elf->btf, image->lines[next_line].text) : NULL;
             while (source && (*source == ' ' || *source == '\t'))
                 source++;
             if (source && *source && (!shown || strcmp(source, shown)))
-                printf("; %s\n", source);
+                printf("; %s\n", cli_clean(source));
             shown = source;
         }
         text_init(&text, line, sizeof line);
         size_t slots = isa_disassemble(insns, image->insn_count, at, syntax, &names, &text);
-        printf("%6zu: %s\n", at, line);
+        printf("%6zu: %s\n", at, cli_clean(line));
         at += slots;
     }
     free(insns);
