@@ -379,14 +379,18 @@ static enum result relocate(struct reader *reader, struct code *code)
         for (; next < count && rows[next].offset / 8 <= at; next++) {
             if (rows[next].offset == (uint64_t)at * 8 && !relocation)
                 relocation = &rows[next];
-            else
+            else if (rows[next].type != R_BPF_NONE)
                 spoil(reader, code, at, "relocation at 0x%llx is inside an instruction or a second one for it",
                       (unsigned long long)rows[next].offset);
         }
-        if (relocation && wide && relocation->type == R_BPF_64_64 && at + 1 < code->count)
+        /* Type 0 stands for the type that fits, and nothing where none does. */
+        bool any = relocation && relocation->type == R_BPF_NONE;
+        if (any && !wide && (insn->code != CODE_CALL || insn_src(insn) != CALL_SRC_LOCAL))
+            relocation = NULL;
+        if (relocation && wide && (any || relocation->type == R_BPF_64_64) && at + 1 < code->count)
             resolve_lddw(reader, code, at, relocation);
         else if (insn->code == CODE_CALL &&
-                 (relocation ? relocation->type == R_BPF_64_32 : insn_src(insn) == CALL_SRC_LOCAL))
+                 (relocation ? any || relocation->type == R_BPF_64_32 : insn_src(insn) == CALL_SRC_LOCAL))
             resolve_call(reader, code, at, relocation);
         else if (relocation)
             spoil(reader, code, at, "instruction 0x%02x takes no relocation of type %u", insn->code, relocation->type);

@@ -299,7 +299,9 @@ enum result elf_relocations(struct reader *reader, uint32_t section, struct relo
         size_t size = table->type == SHT_RELA ? RELA_SIZE : REL_SIZE;
         for (size_t at = 0; at < table->data.size; at += size) {
             const uint8_t *row = table->data.data + at;
-            if (load_le32(row + 8) == R_BPF_NONE)
+            /* Early LLVM wrote type 0 for all, and meant the symbol. */
+            if (load_le32(row + 8) == R_BPF_NONE &&
+                (!load_le32(row + 12) || reader->sections[section].role != ROLE_CODE))
                 continue;
             rows->offset = load_le64(row);
             rows->type = load_le32(row + 8);

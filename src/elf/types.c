@@ -147,6 +147,30 @@ static enum result fill_config(struct reader *reader, uint32_t id)
     return RESULT_OK;
 }
 
+/* Kernel symbols have no place in the object, and BTF_LOAD takes no extern variable: each becomes an int of a section
+ * of that many.  Functions among them stay as they are. */
+static void fill_symbols(struct reader *reader, uint32_t id)
+{
+    const struct btf *btf = reader->btf;
+    struct btf_type_view type = btf_type(btf, id);
+    uint8_t *entries = entries_of(reader, id);
+    uint32_t number = 0;
+    for (uint32_t i = 1; !number && i < btf_type_count(btf); i++)
+        if (btf_type(btf, i).kind == BTF_KIND_INT && btf_type(btf, i).size_or_type == 4)
+            number = i;
+    for (uint32_t i = 0; i < type.vlen; i++)
+        if (!number || btf_type(btf, btf_datasec_var(btf, id, i).type).kind != BTF_KIND_VAR)
+            return;
+    for (uint32_t i = 0; i < type.vlen; i++) {
+        uint8_t *var = reader->btf_data + btf_type_offset(btf, btf_datasec_var(btf, id, i).type);
+        store_le32(var + 8, number);
+        store_le32(var + 12, LINKAGE_GLOBAL);
+        store_le32(entries + 12 * (size_t)i + 4, 4 * i);
+        store_le32(entries + 12 * (size_t)i + 8, 4);
+    }
+    store_le32(entries - 4, 4 * type.vlen);
+}
+
 static enum result fill(struct reader *reader, bool relocated)
 {
     uint32_t datasecs = 0;
@@ -160,6 +184,8 @@ static enum result fill(struct reader *reader, bool relocated)
         uint32_t index = find_section(reader, type.name);
         if (!strcmp(type.name, ".kconfig"))
             result = fill_config(reader, id);
+        else if (!strcmp(type.name, ".ksyms"))
+            fill_symbols(reader, id);
         else if (index)
             result = fill_section(reader, id, index, relocated);
         if (result)

@@ -6,12 +6,46 @@
 #include "base/bytes.h"
 #include "image/image.h"
 
-enum { CODE_CALL = 0x85, HELPER_SLOTS = 2 * IMAGE_MAX_HELPERS };
+enum { CODE_CALL = 0x85, CHUNK_NODES = 64, NODES_MAX = 1 + 7 * IMAGE_MAX_HELPERS };
+
+/* A tree over the eight hexadecimal digits of an id, the highest first: eight steps a call whatever the ids are. Zero
+ * is no child; in the last digit's nodes a child is index + 1. */
+struct digit {
+    uint16_t child[16];
+};
+
+struct tree {
+    struct arena *arena;
+    struct digit **chunks;
+    uint32_t count;
+};
+
+/* A new empty node; 0 for no memory. */
+static uint16_t tree_grow(struct tree *tree)
+{
+    struct digit **chunk = &tree->chunks[tree->count / CHUNK_NODES];
+    if (!*chunk)
+        *chunk = arena_array(tree->arena, CHUNK_NODES, sizeof **chunk);
+    return *chunk ? (uint16_t)tree->count++ : 0;
+}
+
+/* Where the index of `id` stands; NULL for no memory. */
+static uint16_t *tree_find(struct tree *tree, uint32_t id)
+{
+    uint32_t node = 0;
+    for (unsigned shift = 28;; shift -= 4) {
+        uint16_t *child = &tree->chunks[node / CHUNK_NODES][node % CHUNK_NODES].child[id >> shift & 15];
+        if (!shift)
+            return child;
+        if (!*child && !(*child = tree_grow(tree)))
+            return NULL;
+        node = *child;
+    }
+}
 
 enum result image_number_helpers(struct insn *insns, uint32_t count, struct arena *arena, struct image *image)
 {
-    /* Open addressing; a slot holds index + 1.  Never more than half full.  Small programs take a small table. */
-    uint32_t calls = 0, slots = 16, used = 0;
+    uint32_t calls = 0, used = 0;
     image->helpers = NULL;
     image->helper_count = 0;
     for (uint32_t i = 0; i < count; i++) {
@@ -20,11 +54,15 @@ enum result image_number_helpers(struct insn *insns, uint32_t count, struct aren
     }
     if (!calls)
         return RESULT_OK;
-    while (slots < 2 * calls && slots < HELPER_SLOTS)
-        slots *= 2;
-    uint16_t *table = arena_array(arena, slots, sizeof *table);
-    struct image_helper *helpers = arena_array(arena, slots / 2, sizeof *helpers);
-    if (!table || !helpers)
+    uint32_t different = calls < IMAGE_MAX_HELPERS ? calls : IMAGE_MAX_HELPERS;
+    struct image_helper *helpers = arena_array(arena, different, sizeof *helpers);
+    struct tree tree = {arena, NULL, 0};
+    /* One more id than fits may be entered before it is refused. */
+    tree.chunks = arena_array(arena, (NODES_MAX + 7) / CHUNK_NODES + 1, sizeof *tree.chunks);
+    if (!helpers || !tree.chunks)
+        return RESULT_NO_MEMORY;
+    tree_grow(&tree);
+    if (!tree.chunks[0])
         return RESULT_NO_MEMORY;
     for (uint32_t i = 0; i < count; i++) {
         struct insn *insn = &insns[i];
@@ -32,16 +70,16 @@ enum result image_number_helpers(struct insn *insns, uint32_t count, struct aren
             i++;
         if (insn->code != CODE_CALL || insn_src(insn) != CALL_SRC_HELPER)
             continue;
-        uint32_t slot = (uint32_t)insn->imm * 2654435761u >> 16 & (slots - 1);
-        while (table[slot] && helpers[table[slot] - 1].id != insn->imm)
-            slot = (slot + 1) & (slots - 1);
-        if (!table[slot]) {
+        uint16_t *index = tree_find(&tree, (uint32_t)insn->imm);
+        if (!index)
+            return RESULT_NO_MEMORY;
+        if (!*index) {
             if (used == IMAGE_MAX_HELPERS)
                 return RESULT_TOO_BIG;
             helpers[used].id = insn->imm;
-            table[slot] = (uint16_t)++used;
+            *index = (uint16_t)++used;
         }
-        insn->imm = table[slot] - 1;
+        insn->imm = *index - 1;
     }
     image->helpers = helpers;
     image->helper_count = used;
