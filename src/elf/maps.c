@@ -365,6 +365,20 @@ static enum result global_map(struct reader *reader, const char *name, uint32_t 
     return RESULT_OK;
 }
 
+/* A pointer in data has no meaning in a map's value: what the file holds in its place stays, and is told. */
+static enum result warn_pointers(struct reader *reader, uint32_t section)
+{
+    struct relocation *rows;
+    uint32_t count = 0;
+    if (!reader->sections[section].relocations)
+        return RESULT_OK;
+    enum result result = elf_relocations(reader, section, &rows, &count);
+    if (!result && count)
+        diag_warning(reader->diag, "section %u (%s): holds %u addresses, the first at 0x%llx; they are left as stored",
+                     section, reader->sections[section].name, count, (unsigned long long)rows[0].offset);
+    return result;
+}
+
 enum result elf_read_maps(struct reader *reader)
 {
     enum result result = RESULT_OK;
@@ -385,6 +399,9 @@ enum result elf_read_maps(struct reader *reader)
         struct section *section = &reader->sections[i];
         if (section->role < ROLE_DATA || !section->size)
             continue;
+        result = warn_pointers(reader, i);
+        if (result)
+            break;
         section->map = reader->map_count;
         result = global_map(reader, section->name, section->btf_type, section->size, section->data,
                             section->role == ROLE_READ_ONLY);

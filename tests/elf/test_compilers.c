@@ -293,6 +293,52 @@ TEST(every_compiler)
     check_small("bpf-gcc", "-O2");
 }
 
+TEST(rust_legacy_maps)
+{
+    char path[256] = "/tmp/winbpf-rust-XXXXXX", command[512];
+    struct opened o;
+    int file = mkstemp(path);
+    REQUIRE(file >= 0);
+    close(file);
+    snprintf(command, sizeof command, "clang-19 -target bpf -c tests/elf/objects/rust.s -o %s", path);
+    CHECK_EQ(system(command), 0);
+    open_path(&o, path, NULL);
+    unlink(path);
+    REQUIRE(o.result == RESULT_OK && o.object.program_count == 1 && o.object.map_count == 1);
+    CHECK_EQ(o.job.warnings, 0);
+    CHECK(!o.object.btf);
+    CHECK(!o.object.broken[0]);
+    CHECK_STR(o.object.license, "GPL");
+    CHECK_STR(o.object.programs[0].name, "count_packets");
+    CHECK_EQ(o.object.programs[0].prog_type, 6);
+    CHECK_STR(o.object.maps[0].name, "PACKETS");
+    CHECK_EQ(o.object.maps[0].kind, 2);
+    CHECK_EQ(o.object.maps[0].value_size, 8);
+    CHECK_EQ(o.object.maps[0].max_entries, 4);
+    unsigned named = 0;
+    for (uint32_t i = 0; i < o.object.programs[0].insn_count; i++)
+        named += insn_is_lddw(&o.object.programs[0].insns[i]) &&
+                 insn_src(&o.object.programs[0].insns[i]) == LDDW_SRC_MAP_INDEX;
+    CHECK_EQ(named, 1);
+    CHECK_EQ(o.object.programs[0].helper_count, 1);
+    CHECK_EQ(o.object.programs[0].helpers[0].id, 1);
+    close_opened(&o);
+}
+
+/* A pointer in .data cannot be kept; the reader says so, and opens the object. */
+TEST(pointers_in_data)
+{
+    char path[256];
+    struct opened o;
+    REQUIRE(compile("clang-19", "-target bpf -O2 -g", "pointers", path, sizeof path));
+    open_path(&o, path, NULL);
+    REQUIRE(o.result == RESULT_OK);
+    CHECK_EQ(o.job.warnings, 1);
+    CHECK(strstr(o.job.warning, "holds 2 addresses, the first at 0x"));
+    CHECK_EQ(o.object.program_count, 1);
+    close_opened(&o);
+}
+
 TEST(undefined_symbols)
 {
     char path[256];

@@ -187,4 +187,34 @@ TEST(every_allocation_fails)
     free(data);
 }
 
+/* Ids that share their low or high digits, a million calls of them: as many indices as ids, in order of occurrence. */
+TEST(many_helpers)
+{
+    enum { CALLS = 1000000 };
+    struct insn *insns = malloc(CALLS * sizeof *insns);
+    struct test_job job;
+    struct image image;
+    REQUIRE(insns);
+    for (unsigned shift = 0; shift <= 20; shift += 4) {
+        test_begin(&job, "helpers");
+        memset(&image, 0, sizeof image);
+        for (uint32_t i = 0; i < CALLS; i++)
+            insns[i] = (struct insn){0x85, 0, 0, (int32_t)(i % IMAGE_MAX_HELPERS << shift)};
+        CHECK_EQ(image_number_helpers(insns, CALLS, &job.arena, &image), RESULT_OK);
+        CHECK_EQ(image.helper_count, IMAGE_MAX_HELPERS);
+        unsigned wrong = 0;
+        for (uint32_t i = 0; i < CALLS; i++)
+            wrong += (uint32_t)insns[i].imm != i % IMAGE_MAX_HELPERS;
+        for (uint32_t i = 0; i < image.helper_count; i++)
+            wrong += image.helpers[i].id != (int32_t)(i << shift);
+        CHECK_EQ(wrong, 0);
+        for (uint32_t i = 0; i < CALLS; i++)
+            insns[i].imm = (int32_t)(i % (IMAGE_MAX_HELPERS + 1) * 2654435761u);
+        CHECK_EQ(image_number_helpers(insns, CALLS, &job.arena, &image), RESULT_TOO_BIG);
+        test_end(&job);
+        CHECK_EQ(job.memory.out, 0);
+    }
+    free(insns);
+}
+
 TEST_MAIN
