@@ -272,6 +272,14 @@ static inline void fixture_detach(struct link *link)
     os_fetch_sub(&fixture_attached, 1);
 }
 
+/* Waits a while for nothing to be attached. */
+static inline bool fixture_detaches(void)
+{
+    for (int i = 0; i < 5000 && os_load(&fixture_attached); i++)
+        os_sleep_ns(1000000);
+    return !os_load(&fixture_attached);
+}
+
 static const struct hook_ops fixture_hook = {
     .contract = &fixture_contract,
     .test_run = fixture_test_run,
