@@ -16,7 +16,8 @@ static const struct verb {
     const char *usage, *help;
 } verbs[] = {
     {"run", cli_run,
-     "winbpf run prog.o --pcap in.pcap [--out out.pcap] [--program NAME] [--json] [--personality linux|efw]",
+     "winbpf run prog.o --pcap in.pcap [--out out.pcap] [--program NAME] [--map NAME:KEY=VALUE] [--json] "
+     "[--personality linux|efw]",
      "Runs a capture through an XDP program: verdicts, events as they come, map contents at the end.\n"
      "  --pcap FILE         classic pcap, Ethernet; - for standard input\n"
      "  --out FILE          write the packets that were not dropped, as the program left them; - for standard output;\n"
