@@ -142,7 +142,7 @@ static int create(struct bpf_map *map, int inner_fd)
     attr.btf_value_type_id = opts.btf_value_type_id;
     unsigned size = offsetof(union bpf_attr, map_extra) + sizeof attr.map_extra;
     int fd = api_bpf_as(object->numbers, BPF_MAP_CREATE, &attr, size);
-    if (fd < 0 && attr.btf_fd) { /* its types do not suit the map: BTF is optional */
+    if (fd < 0 && errno != ENOMEM && attr.btf_fd) { /* its types do not suit the map: BTF is optional */
         attr.btf_fd = attr.btf_key_type_id = attr.btf_value_type_id = 0;
         fd = api_bpf_as(object->numbers, BPF_MAP_CREATE, &attr, size);
     }
@@ -175,19 +175,22 @@ static int reuse_pinned(struct bpf_map *map)
 }
 
 /* Application and program see one memory where the core can share the map's pages. */
-static void share_value(struct bpf_map *map)
+static int share_value(struct bpf_map *map)
 {
     struct map *live = api_map_get(map->fd);
     void *pages = NULL;
     if (!live)
-        return;
+        return -errno;
     struct os_shared *shared = live->ops->shared ? live->ops->shared(live) : NULL;
-    if (shared && !os_shared_map_client(shared, 0, map->value_size, !map->spec.frozen, &pages)) {
+    enum result result =
+        shared ? os_shared_map_client(shared, 0, map->value_size, !map->spec.frozen, &pages) : RESULT_OK;
+    if (pages) {
         drop_value(map);
         map->value = pages;
         map->value_shared = true;
     }
     api_map_put(live);
+    return -result_errno(result);
 }
 
 static int give_contents(struct bpf_map *map)
@@ -196,9 +199,7 @@ static int give_contents(struct bpf_map *map)
     int result = map->reused ? 0 : bpf_map_update_elem(map->fd, &zero, map->value, 0);
     if (!result && map->spec.frozen && !map->reused)
         result = bpf_map_freeze(map->fd);
-    if (!result)
-        share_value(map);
-    return result;
+    return result ? result : share_value(map);
 }
 
 int api_map_load(struct bpf_map *map)

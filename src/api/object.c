@@ -69,6 +69,10 @@ static struct bpf_object *open_bytes(uint8_t *bytes, size_t size, const char *pa
         object->programs = calloc(object->elf.program_count + 1, sizeof *object->programs);
         error = object->maps && object->programs ? 0 : ENOMEM;
     }
+    for (uint32_t i = 0; object->maps && i < object->elf.map_count; i++) /* closing asks all of them, made or not */
+        object->maps[i].fd = object->maps[i].inner_fd = -1;
+    for (uint32_t i = 0; object->programs && i < object->elf.program_count; i++)
+        object->programs[i].fd = -1;
     for (uint32_t i = 0; !error && i < object->elf.map_count; i++)
         error = api_map_init(object, i);
     for (uint32_t i = 0; !error && i < object->elf.map_count; i++) {
@@ -199,17 +203,24 @@ void bpf_object__close(struct bpf_object *object)
     free(object);
 }
 
-/* BTF is a help, not a need: a core that refuses it still gets maps and programs. */
-static void load_btf(struct bpf_object *object)
+/* BTF is a help, not a need: a core that refuses it still gets maps and programs.  Without memory there is no going on.
+ */
+static int load_btf(struct bpf_object *object)
 {
     struct bytes bytes = object->elf.btf_bytes;
     if (!object->elf.btf || !bytes.size)
-        return;
+        return 0;
     object->btf_fd = bpf_btf_load(bytes.data, bytes.size, NULL);
     if (object->btf_fd < 0) {
-        api_warn("%s: BTF not loaded (%s), going on without\n", object->path, strerror(errno));
+        int error = errno;
+        if (error == ENOMEM) {
+            object->btf_fd = -1;
+            return -error;
+        }
+        api_warn("%s: BTF not loaded (%s), going on without\n", object->path, strerror(error));
         object->btf_fd = -1;
     }
+    return 0;
 }
 
 static int fill_slots(struct bpf_object *object)
@@ -232,8 +243,7 @@ static int fill_slots(struct bpf_object *object)
 
 static int load(struct bpf_object *object)
 {
-    int result = 0;
-    load_btf(object);
+    int result = load_btf(object);
     for (uint32_t i = 0; !result && i < object->elf.map_count; i++) {
         if (!object->maps[i].is_template)
             result = api_map_load(&object->maps[i]);

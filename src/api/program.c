@@ -76,7 +76,7 @@ static int resolve_maps(struct bpf_program *program)
     return 0;
 }
 
-/* Records for PROG_LOAD; *count 0 where the image has none that are whole. */
+/* Records for PROG_LOAD; *count 0 where the image has none that are whole.  NULL: no memory. */
 static struct bpf_func_info *func_info(const struct image *image, uint32_t *count)
 {
     struct bpf_func_info *out = calloc(image->func_count ? image->func_count : 1, sizeof *out);
@@ -146,6 +146,11 @@ int api_program_load(struct bpf_program *program)
     if (object->btf_fd >= 0 && !program->own_insns) {
         func_records = func_info(image, &funcs);
         line_records = line_info(image, &lines);
+        if (!func_records || !line_records) {
+            free(func_records);
+            free(line_records);
+            return api_fail(ENOMEM);
+        }
         attr.prog_btf_fd = (uint32_t)object->btf_fd;
         attr.func_info_rec_size = funcs ? sizeof *func_records : 0;
         attr.func_info = funcs ? api_address(func_records) : 0;
@@ -159,7 +164,7 @@ int api_program_load(struct bpf_program *program)
     size_t log_size = program->log ? program->log_size : object->log_size;
     int fd = submit(program, &attr, log ? program->log_level : 0, log, log_size);
     error = errno;
-    if (fd < 0 && !(log && program->log_level)) { /* once more, to hear why */
+    if (fd < 0 && error != ENOMEM && !(log && program->log_level)) { /* once more, to hear why */
         if (!log) {
             log = own = calloc(1, LOG_SIZE);
             log_size = LOG_SIZE;

@@ -33,6 +33,8 @@
 #include "platform/handle.h"
 #include "platform/os.h"
 
+/* Below LOWEST are the standard streams, which a host may have closed, and bpf()'s 0 that says "none". */
+enum { LOWEST = 3 };
 enum { BUCKETS = 1024, REMEMBERED = 4096, TAGS = 64, TAG = OS_TAG('h', 'n', 'd', 'l') };
 
 struct handle {
@@ -227,6 +229,18 @@ enum result os_handle_create(void *owner, uint32_t flags, void (*closed)(void *o
         goto fail_record;
     }
     struct epoll_event event = {.events = 0, .data.ptr = h};
+    for (int end = 0; end < 2; end++) {
+        int low = ends[end];
+        if (low >= LOWEST)
+            continue;
+        ends[end] = fcntl(low, F_DUPFD_CLOEXEC, LOWEST);
+        if (ends[end] < 0) {
+            ends[end] = low;
+            result = RESULT_TOO_MANY_HANDLES;
+            goto fail_ends;
+        }
+        close(low);
+    }
     if (fstat(ends[0], &stat) || shutdown(ends[1], SHUT_RD) || epoll_ctl(watch, EPOLL_CTL_ADD, ends[1], &event))
         goto fail_ends;
     os_store(&device, stat.st_dev);
