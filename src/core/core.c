@@ -24,11 +24,8 @@ enum result core_start(const struct core_options *options)
         goto stop_epochs;
     if ((result = link_start()))
         goto stop_pins;
-    if ((result = prog_start(options)))
-        goto stop_links;
+    prog_start(options);
     return RESULT_OK;
-stop_links:
-    link_stop();
 stop_pins:
     pin_stop();
 stop_epochs:
@@ -44,7 +41,6 @@ void core_stop(void)
     pin_stop();
     epoch_synchronize();
     epoch_stop();
-    prog_stop();
     link_stop();
     object_stop();
     registry_clear();

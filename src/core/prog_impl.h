@@ -8,8 +8,7 @@
 #include "core/core.h"
 #include "core/prog.h"
 
-enum result prog_start(const struct core_options *options);
-void prog_stop(void);
+void prog_start(const struct core_options *options);
 
 /* Raises or lowers the number of those who want run times counted. */
 void prog_time_runs(int change);
