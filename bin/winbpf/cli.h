@@ -16,8 +16,8 @@ enum { EXIT_OK = 0, EXIT_REJECTED = 1, EXIT_USAGE = 2, EXIT_UNREADABLE = 3 };
 WINBPF_PRINTF(1, 2)
 void cli_error(const char *format, ...);
 
-/* `text` with every byte that a terminal would act on as '?', at most 1023 bytes of it. Names in objects are hostile. The
- * result lasts until the eighth call after this one. */
+/* `text` with every byte that a terminal would act on as '?', at most 1023 bytes of it. Names in objects are hostile.
+ * The result lasts until the eighth call after this one. */
 const char *cli_clean(const char *text);
 
 /* A diag that prints as cli_error does. */
