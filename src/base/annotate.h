@@ -23,7 +23,7 @@
 #define _Requires_epoch_held_
 
 /* printf-style checking where the compiler offers it; `f` and `a` are 1-based parameter positions. */
-#if defined(__MINGW32__)
+#if defined(__MINGW32__) && !defined(__clang__)
 #define WINBPF_PRINTF(f, a) __attribute__((format(gnu_printf, f, a)))
 #elif defined(__GNUC__)
 #define WINBPF_PRINTF(f, a) __attribute__((format(printf, f, a)))

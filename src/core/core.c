@@ -24,8 +24,11 @@ enum result core_start(const struct core_options *options)
         goto stop_epochs;
     if ((result = link_start()))
         goto stop_pins;
-    prog_start(options);
+    if ((result = prog_start(options)))
+        goto stop_links;
     return RESULT_OK;
+stop_links:
+    link_stop();
 stop_pins:
     pin_stop();
 stop_epochs:
@@ -41,6 +44,7 @@ void core_stop(void)
     pin_stop();
     epoch_synchronize();
     epoch_stop();
+    prog_stop();
     link_stop();
     object_stop();
     registry_clear();

@@ -80,8 +80,16 @@ static struct {
     } batches[BATCHES]; /* oldest first */
 } epochs;
 
+#ifdef WINBPF_KERNEL
+/* In a kernel the CPU itself is the lease: an invocation runs at DISPATCH_LEVEL, so a slot that is taken on arrival is
+ * our own thread's, and `tenants` (per slot, its thread) only confirms it. */
+static uintptr_t *tenants;
+enum { YIELDS = false };
+#else
+enum { YIELDS = true };
 /* CPU slot this thread has leased, plus one; 0: none. */
 static OS_THREAD_LOCAL uint32_t leased;
+#endif
 
 enum result epoch_start(void)
 {
@@ -92,6 +100,13 @@ enum result epoch_start(void)
     epochs.leases = os_alloc_aligned(cpus * sizeof(struct slot), TAG);
     epochs.plain = os_alloc_aligned(cpus * SLOTS_PER_CPU * sizeof(struct slot), TAG);
     epochs.stacks = os_alloc_aligned(cpus * sizeof(struct stack), TAG);
+#ifdef WINBPF_KERNEL
+    tenants = os_alloc(cpus * sizeof *tenants, TAG);
+    if (!tenants) {
+        epoch_stop();
+        return RESULT_NO_MEMORY;
+    }
+#endif
     if (epochs.leases && epochs.plain && epochs.stacks)
         return RESULT_OK;
     epoch_stop();
@@ -145,6 +160,10 @@ static uint64_t reclaim(bool wait);
 /* Somebody should reclaim, and we have just left a section. */
 static NOINLINE void leave_slowly(void)
 {
+#ifdef WINBPF_KERNEL
+    if (!os_may_wait())
+        return; /* reclaiming takes sleeping locks: the next at PASSIVE_LEVEL does it */
+#endif
     reclaim(false);
     if (os_load(&epochs.stacks[os_cpu_current()].count) > BACKLOG || os_load(&epochs.kept_count) > BACKLOG)
         os_yield();
@@ -169,13 +188,43 @@ static NOINLINE uint32_t lease_other(uint32_t home)
                 return cpu;
             cpu = cpu + 1 == epochs.cpus ? 0 : cpu + 1;
         }
-        if (tries % SPINS_BEFORE_YIELD == SPINS_BEFORE_YIELD - 1)
+        if (YIELDS && tries % SPINS_BEFORE_YIELD == SPINS_BEFORE_YIELD - 1)
             os_yield();
         else
             os_relax();
     }
 }
 
+#ifdef WINBPF_KERNEL
+uint32_t epoch_enter_cpu(struct epoch_state *state)
+{
+    state->opaque[1] = os_cpu_pin();
+    uint32_t cpu = os_cpu_current();
+    uintptr_t self = os_thread_self();
+    if (unlikely(!take_slot(&epochs.leases[cpu]))) {
+        if (os_load(&tenants[cpu]) == self) {
+            state->opaque[0] = 0; /* nested */
+            return cpu;
+        }
+        cpu = lease_other(cpu);
+    }
+    os_store(&tenants[cpu], self);
+    state->opaque[0] = cpu + 1;
+    return cpu;
+}
+
+void epoch_leave_cpu(struct epoch_state *state)
+{
+    uint64_t lease = state->opaque[0];
+    if (lease) {
+        os_store(&tenants[lease - 1], 0);
+        os_store_release(&epochs.leases[lease - 1].epoch, 0);
+    }
+    os_cpu_unpin((os_irql)state->opaque[1]);
+    if (unlikely(lease && os_load(&epochs.wanted)))
+        leave_slowly();
+}
+#else
 uint32_t epoch_enter_cpu(struct epoch_state *state)
 {
     uint32_t lease = leased;
@@ -201,6 +250,7 @@ void epoch_leave_cpu(struct epoch_state *state)
     if (unlikely(os_load(&epochs.wanted)))
         leave_slowly();
 }
+#endif
 
 void epoch_retire(struct epoch_entry *entry, void (*function)(struct epoch_entry *entry))
 {
@@ -350,5 +400,9 @@ void epoch_stop(void)
     os_free_aligned(epochs.leases, epochs.cpus * sizeof(struct slot), TAG);
     os_free_aligned(epochs.plain, epochs.cpus * SLOTS_PER_CPU * sizeof(struct slot), TAG);
     os_free_aligned(epochs.stacks, epochs.cpus * sizeof(struct stack), TAG);
+#ifdef WINBPF_KERNEL
+    os_free(tenants, epochs.cpus * sizeof *tenants, TAG);
+    tenants = NULL;
+#endif
     memset(&epochs, 0, sizeof epochs);
 }

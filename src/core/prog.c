@@ -22,11 +22,29 @@ static const struct engine *engine;
 static const struct executable *executable;
 static uint32_t timed; /* how many want run times */
 
-void prog_start(const struct core_options *options)
+/* Per CPU slot, a line that says whether it is in use and then what the engine wants.  A program that runs inside
+ * another's invocation finds it taken. */
+static uint8_t *scratch;
+static size_t scratch_stride;
+enum { SCRATCH_HEAD = 64 };
+
+enum result prog_start(const struct core_options *options)
 {
     engine = options->engine;
     executable = options->executable;
     timed = 0;
+    scratch = NULL;
+    if (!engine->scratch_size)
+        return RESULT_OK;
+    scratch_stride = SCRATCH_HEAD + ((engine->scratch_size + 63) & ~(size_t)63);
+    scratch = os_alloc_aligned(os_cpu_count() * scratch_stride, TAG);
+    return scratch ? RESULT_OK : RESULT_NO_MEMORY;
+}
+
+void prog_stop(void)
+{
+    os_free_aligned(scratch, os_cpu_count() * scratch_stride, TAG);
+    scratch = NULL;
 }
 
 void prog_time_runs(int change)
@@ -354,6 +372,14 @@ static ALWAYS_INLINE enum result run_once(struct prog *prog, uint32_t cpu, void 
     uint64_t begin = unlikely(os_load(&timed)) ? os_time_monotonic() : 0;
     enum result result;
 
+    uint32_t *taken = NULL;
+    if (scratch) {
+        taken = (uint32_t *)(void *)(scratch + cpu * scratch_stride);
+        run.scratch = *taken ? NULL : (uint8_t *)taken + SCRATCH_HEAD;
+        taken = run.scratch ? taken : NULL;
+        if (taken)
+            *taken = 1;
+    }
     header->cpu = cpu;
     header->invocation = &invocation;
     header->tail_calls = 0;
@@ -364,6 +390,8 @@ static ALWAYS_INLINE enum result run_once(struct prog *prog, uint32_t cpu, void 
             break;
         code = ((const struct engine_tail *)header->tail_target)->code;
     }
+    if (taken)
+        *taken = 0;
     header->invocation = NULL;
     os_store(&counts->runs, os_load(&counts->runs) + 1); /* the slot is ours alone */
     if (unlikely(begin))

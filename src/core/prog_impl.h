@@ -8,7 +8,8 @@
 #include "core/core.h"
 #include "core/prog.h"
 
-void prog_start(const struct core_options *options);
+enum result prog_start(const struct core_options *options);
+void prog_stop(void);
 
 /* Raises or lowers the number of those who want run times counted. */
 void prog_time_runs(int change);

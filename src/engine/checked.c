@@ -1280,32 +1280,41 @@ static enum result run_code(const struct code *code_, struct run *run)
     const struct op_code *code = (const struct op_code *)code_;
     const struct extra *extra = code->extra;
     struct code_fault ignored;
-    struct machine m; /* the large arrays stay as they are until the program gives them contents */
+#ifdef WINBPF_KERNEL
+    struct machine *const m = run->scratch;
+#else
+    struct machine on_stack;
+    struct machine *const m = &on_stack; /* the large arrays stay as they are until the program gives them contents */
+#endif
     uint64_t context = (uint64_t)(uintptr_t)run->context;
 
-    m.code = code;
-    m.op = code->ops;
-    m.context = run->context;
-    m.run = run;
-    m.fault = run->fault ? run->fault : &ignored;
-    m.depth = 0;
-    m.live_records = m.used_records = 0;
+#ifdef WINBPF_KERNEL
+    if (!m)
+        return RESULT_NO_MEMORY;
+#endif
+    m->code = code;
+    m->op = code->ops;
+    m->context = run->context;
+    m->run = run;
+    m->fault = run->fault ? run->fault : &ignored;
+    m->depth = 0;
+    m->live_records = m->used_records = 0;
     for (unsigned i = 0; i < 10; i++)
-        m.region[i] = &unwritten;
+        m->region[i] = &unwritten;
     if (code->code.binding->contract) {
-        set_pointer(&m, 1, context, &context_region, context);
-        find_packet(&m);
+        set_pointer(m, 1, context, &context_region, context);
+        find_packet(m);
     } else {
-        region_size(&m.memory[0], REGION_MEMORY, CAN_READ | CAN_WRITE, run->raw_length);
-        set_pointer(&m, 1, context, &m.memory[0], context);
-        set_number(&m, 2, run->raw_length);
+        region_size(&m->memory[0], REGION_MEMORY, CAN_READ | CAN_WRITE, run->raw_length);
+        set_pointer(m, 1, context, &m->memory[0], context);
+        set_number(m, 2, run->raw_length);
     }
-    set_pointer(&m, 10, (uint64_t)(uintptr_t)m.stack + ISA_STACK_SIZE, &stack_regions[0], (uint64_t)(uintptr_t)m.stack);
+    set_pointer(m, 10, (uint64_t)(uintptr_t)m->stack + ISA_STACK_SIZE, &stack_regions[0], (uint64_t)(uintptr_t)m->stack);
     if (extra->uses_stack)
-        memset(m.shadow, BYTE_UNWRITTEN, ISA_STACK_SIZE);
-    m.fault->kind = FAULT_NONE;
-    m.fault->address = m.fault->size = 0;
-    return execute(code, run, &m, NULL);
+        memset(m->shadow, BYTE_UNWRITTEN, ISA_STACK_SIZE);
+    m->fault->kind = FAULT_NONE;
+    m->fault->address = m->fault->size = 0;
+    return execute(code, run, m, NULL);
 }
 
 /* ---- the analysis ---- */
@@ -1626,4 +1635,10 @@ static enum result compile(const struct binding *binding, const struct allocator
     return RESULT_OK;
 }
 
-const struct engine engine_checked = {"checked", compile, run_code, op_destroy};
+#ifdef WINBPF_KERNEL
+enum { SCRATCH_SIZE = sizeof(struct machine) };
+#else
+enum { SCRATCH_SIZE = 0 };
+#endif
+
+const struct engine engine_checked = {"checked", compile, run_code, op_destroy, SCRATCH_SIZE};

@@ -265,4 +265,4 @@ static enum result run_code(const struct code *code, struct run *run)
     return execute((const struct op_code *)code, run, NULL);
 }
 
-const struct engine engine_interp = {"interp", compile, run_code, op_destroy};
+const struct engine engine_interp = {"interp", compile, run_code, op_destroy, 0};

@@ -2464,4 +2464,4 @@ code_entry code_entry_point(const struct code *code)
 
 #endif
 
-const struct engine engine_jit = {"jit", compile, run, destroy};
+const struct engine engine_jit = {"jit", compile, run, destroy, 0};

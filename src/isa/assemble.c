@@ -209,7 +209,7 @@ static bool parse_off(const struct assembler *a, struct token token, int16_t *ou
 
     if (!parse_imm(a, token, &value))
         return false;
-    if (value < INT16_MIN || value > UINT16_MAX)
+    if (value < INT16_MIN || value > (int32_t)UINT16_MAX)
         return complain(a, "does not fit 16 bits:", token);
     *out = (int16_t)(uint16_t)value;
     return true;

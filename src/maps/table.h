@@ -41,7 +41,7 @@ struct table_stripe {
     struct os_spin_lock lock;
     uint32_t version;
     uint32_t spare; /* next one to use */
-    uint32_t pad[5];
+    uint32_t pad[(24 - sizeof(struct os_spin_lock)) / 4];
     uint8_t *spares[TABLE_SPARES];
 };
 
@@ -51,7 +51,7 @@ struct table_pool {
     uint32_t length; /* of the list */
     uint8_t *first;
     uint8_t *fresh, *fresh_end;
-    uint64_t pad[4];
+    uint64_t pad[5 - (sizeof(struct os_spin_lock) + sizeof(uint32_t) + 7) / 8];
 };
 
 struct table {

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
  * One vocabulary for the operating system: memory, locks, atomics, time, CPUs, threads.  The stateful rooms (core,
- * maps, helpers, hooks) know nothing else; each platform folder implements it (linux/, later win_user/ and
- * win_kernel/). Names carry context: os_lock may sleep (PASSIVE_LEVEL), os_spin_lock raises to DISPATCH_LEVEL and must
+ * maps, helpers, hooks) know nothing else; each platform folder implements it (linux/, win_user/, win_kernel/: the
+ * last with WINBPF_KERNEL defined). Names carry context: os_lock may sleep (PASSIVE_LEVEL), os_spin_lock raises to DISPATCH_LEVEL and must
  * not.
  */
 #ifndef WINBPF_PLATFORM_OS_H
@@ -73,8 +73,19 @@ uint32_t os_cpu_current(void);
 
 void os_random(void *out, size_t size);
 
+#ifdef WINBPF_KERNEL
+/* Stays on this CPU, at DISPATCH_LEVEL, until os_cpu_unpin(); returns what to go back to. */
+_IRQL_requires_max_(DISPATCH_LEVEL)
+os_irql os_cpu_pin(void);
+void os_cpu_unpin(os_irql before);
+/* At PASSIVE_LEVEL or APC_LEVEL, where one may wait? */
+bool os_may_wait(void);
+/* Names the running thread, for comparison only. */
+uintptr_t os_thread_self(void);
+#endif
+
 /* A variable of each thread's own (user mode only), at a fixed place so that reading it costs one instruction. */
-#if defined(__GNUC__)
+#if defined(__GNUC__) && !defined(_WIN32)
 #define OS_THREAD_LOCAL _Thread_local __attribute__((tls_model("initial-exec")))
 #else
 #define OS_THREAD_LOCAL _Thread_local
