@@ -1309,7 +1309,8 @@ static enum result run_code(const struct code *code_, struct run *run)
         set_pointer(m, 1, context, &m->memory[0], context);
         set_number(m, 2, run->raw_length);
     }
-    set_pointer(m, 10, (uint64_t)(uintptr_t)m->stack + ISA_STACK_SIZE, &stack_regions[0], (uint64_t)(uintptr_t)m->stack);
+    set_pointer(m, 10, (uint64_t)(uintptr_t)m->stack + ISA_STACK_SIZE, &stack_regions[0],
+                (uint64_t)(uintptr_t)m->stack);
     if (extra->uses_stack)
         memset(m->shadow, BYTE_UNWRITTEN, ISA_STACK_SIZE);
     m->fault->kind = FAULT_NONE;
