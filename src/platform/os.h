@@ -2,8 +2,8 @@
  *
  * One vocabulary for the operating system: memory, locks, atomics, time, CPUs, threads.  The stateful rooms (core,
  * maps, helpers, hooks) know nothing else; each platform folder implements it (linux/, win_user/, win_kernel/: the
- * last with WINBPF_KERNEL defined). Names carry context: os_lock may sleep (PASSIVE_LEVEL), os_spin_lock raises to DISPATCH_LEVEL and must
- * not.
+ * last with WINBPF_KERNEL defined). Names carry context: os_lock may sleep (PASSIVE_LEVEL), os_spin_lock raises to
+ * DISPATCH_LEVEL and must not.
  */
 #ifndef WINBPF_PLATFORM_OS_H
 #define WINBPF_PLATFORM_OS_H

@@ -221,7 +221,7 @@ static inline void fixture_code_destroy(struct code *code)
 }
 
 extern const struct engine fixture_engine;
-const struct engine fixture_engine = {"fixture", fixture_compile, fixture_run, fixture_code_destroy};
+const struct engine fixture_engine = {"fixture", fixture_compile, fixture_run, fixture_code_destroy, 0};
 
 static const struct program_contract fixture_contract = {
     .name = "xdp",

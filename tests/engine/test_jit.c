@@ -1246,7 +1246,7 @@ static enum result foreign_run(const struct code *code, struct run *run)
     return RESULT_OK;
 }
 
-static const struct engine foreign_engine = {"foreign", NULL, foreign_run, NULL};
+static const struct engine foreign_engine = {"foreign", NULL, foreign_run, NULL, 0};
 static const struct code foreign_code = {&foreign_engine, NULL};
 
 static void put_tail_call(int map, int index, bool known)

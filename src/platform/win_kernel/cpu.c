@@ -3,7 +3,7 @@
  * CPUs are the possible ones of all processor groups, numbered by the system's index; so one that is added while we run
  * has its place already.  (KeQueryMaximumProcessorCountEx and KeGetCurrentProcessorNumberEx, IRQL: any.)
  */
-#include "kernel.h"
+#include "platform/win_kernel/kernel.h"
 
 enum { CPUS_MOST = 4096 };
 

@@ -4,7 +4,7 @@
  * and listening, so that no set falls between a look and a wait.  (KeSetEvent with Wait FALSE, KeWaitForSingleObject
  * with a zero timeout, IRQL: <= DISPATCH_LEVEL.)
  */
-#include "kernel.h"
+#include "platform/win_kernel/kernel.h"
 
 struct os_event {
     KEVENT event; /* SynchronizationEvent */

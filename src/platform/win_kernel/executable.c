@@ -6,7 +6,7 @@
  * writable and executable at once.  A system that protects kernel code by its hypervisor (HVCI) refuses the last step;
  * seal() then says RESULT_NOT_SUPPORTED and the program runs in an interpreter.
  */
-#include "kernel.h"
+#include "platform/win_kernel/kernel.h"
 
 enum { TAG = OS_TAG('e', 'x', 'e', 'c') };
 

@@ -7,7 +7,7 @@
  * every request takes block numbers of its own from one counter, without a lock.
  */
 #include <string.h>
-#include "kernel.h"
+#include "platform/win_kernel/kernel.h"
 
 NTSTATUS NTAPI BCryptGenRandom(PVOID algorithm, PUCHAR buffer, ULONG size, ULONG flags);
 enum { USE_SYSTEM_PREFERRED_RNG = 2, BLOCK = 64 };

@@ -4,7 +4,7 @@
  * wait and touch files, and cannot be suspended.  (ExAcquireFastMutexUnsafe, IRQL: <= APC_LEVEL, all normal kernel APCs
  * disabled; KeEnterCriticalRegion, IRQL: <= APC_LEVEL.)
  */
-#include "kernel.h"
+#include "platform/win_kernel/kernel.h"
 
 _Static_assert(sizeof(FAST_MUTEX) <= sizeof(struct os_lock), "a fast mutex fits the opaque lock");
 _Static_assert(sizeof(KSPIN_LOCK) == sizeof(struct os_spin_lock), "a spin lock is the system's");

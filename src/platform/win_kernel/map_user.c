@@ -4,7 +4,7 @@
  * have no reliable __try, so the one frame that needs it is written out: a call with a scope record for
  * __C_specific_handler that says "continue behind the call, with NULL".
  */
-#include "shared.h"
+#include "platform/win_kernel/shared.h"
 
 #if defined(__x86_64__)
 PVOID kernel_map_user_guarded(PMDL pages, KPROCESSOR_MODE mode, MEMORY_CACHING_TYPE cache, PVOID base, ULONG bug,

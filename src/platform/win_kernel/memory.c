@@ -6,7 +6,7 @@
  */
 #include <string.h>
 #include "base/checked.h"
-#include "kernel.h"
+#include "platform/win_kernel/kernel.h"
 
 enum { LINE = 64 };
 

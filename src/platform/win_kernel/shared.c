@@ -8,8 +8,8 @@
  */
 #include <string.h>
 #include "base/checked.h"
-#include "kernel.h"
-#include "shared.h"
+#include "platform/win_kernel/kernel.h"
+#include "platform/win_kernel/shared.h"
 
 enum { TAG = OS_TAG('s', 'h', 'r', 'd') };
 

@@ -5,7 +5,7 @@
 #ifndef WINBPF_PLATFORM_WIN_KERNEL_SHARED_H
 #define WINBPF_PLATFORM_WIN_KERNEL_SHARED_H
 
-#include "kernel.h"
+#include "platform/win_kernel/kernel.h"
 
 struct shared_view {
     PMDL pages;

@@ -3,7 +3,7 @@
  * What the platform needs once, and the parts of the user-mode platform that a kernel has no use for: a client's
  * handles live in its table (core/client.h), and nobody forks.
  */
-#include "kernel.h"
+#include "platform/win_kernel/kernel.h"
 #include "platform/handle.h"
 
 void kernel_time_start(void);

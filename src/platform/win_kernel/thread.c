@@ -3,7 +3,7 @@
  * Threads of the system process, waited for by their object, so that none runs in our image once the wait is over.
  * (PsCreateSystemThread, PsTerminateSystemThread, ObReferenceObjectByHandle, IRQL: PASSIVE_LEVEL.)
  */
-#include "kernel.h"
+#include "platform/win_kernel/kernel.h"
 
 struct os_thread {
     PVOID object;

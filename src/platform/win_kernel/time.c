@@ -5,7 +5,7 @@
  * KeQueryUnbiasedInterruptTimePrecise, IRQL: any.)  They are looked up by name, because the import library lacks them;
  * where the system has none, the performance counter serves as both.
  */
-#include "kernel.h"
+#include "platform/win_kernel/kernel.h"
 
 typedef ULONGLONG(NTAPI *clock_routine)(PULONG64 counter);
 static clock_routine unbiased, biased;
