@@ -122,12 +122,21 @@ static NTSTATUS NTAPI on_close(PDEVICE_OBJECT device, PIRP irp)
     return request_complete(irp, STATUS_SUCCESS, 0);
 }
 
+/* Has the client given the request up: cancelled it, or closed its handle?  (IoCancelIrp sets Cancel for requests
+ * without a cancel routine too.) */
+static bool given_up(void *irp)
+{
+    return *(volatile BOOLEAN *)&((PIRP)irp)->Cancel || os_load(&session_of(irp)->closed);
+}
+
 /* Serves a message that needs no waiting; the answer replaces it. */
-static NTSTATUS serve(struct session *session, void *message, size_t size, size_t *answer)
+static NTSTATUS serve(PIRP irp, void *message, size_t size, size_t *answer)
 {
     struct wire_head *head = message;
+    struct session *session = session_of(irp);
+    const struct wire_patience patience = {given_up, irp};
     if (head->kind != WIRE_RING_MAP && head->kind != WIRE_RING_UNMAP)
-        return status_from_result(wire_serve(session->client, message, size, answer));
+        return status_from_result(wire_serve(session->client, &patience, message, size, answer));
     *answer = wire_answer_size(message);
     head->value = 0;
     enum result result = head->kind == WIRE_RING_MAP ? view_map(session, head) : view_unmap(session, head);
@@ -147,7 +156,10 @@ static VOID NTAPI run_work(PDEVICE_OBJECT device, PVOID context)
     struct work *work = context;
     PIRP irp = work->irp;
     size_t answer = 0;
-    NTSTATUS status = serve(work->session, irp->AssociatedIrp.SystemBuffer, work->size, &answer);
+    NTSTATUS status = serve(irp, irp->AssociatedIrp.SystemBuffer, work->size, &answer);
+    if (NT_SUCCESS(status) && ((struct wire_head *)irp->AssociatedIrp.SystemBuffer)->result == RESULT_INTERRUPTED &&
+        given_up(irp))
+        status = STATUS_CANCELLED;
     session_put(work->session);
     IoFreeWorkItem(work->item);
     os_free(work, sizeof *work, TAG_WORK);
@@ -190,7 +202,7 @@ static NTSTATUS NTAPI on_control(PDEVICE_OBJECT device, PIRP irp)
     else if (head->kind == WIRE_COMMAND && head->command == BPF_PROG_TEST_RUN)
         status = queue_work(device, session, irp, size);
     else
-        status = serve(session, head, size, &answer);
+        status = serve(irp, head, size, &answer);
     if (status == STATUS_PENDING)
         return status;
     return request_complete(irp, status, NT_SUCCESS(status) ? answer : 0);

@@ -28,6 +28,8 @@ struct client_ops {
     /* Copies between the client's memory and ours.  RESULT_FAULT where it has no such memory. */
     enum result (*read)(struct client *client, void *to, uint64_t from, size_t size);
     enum result (*write)(struct client *client, uint64_t to, const void *from, size_t size);
+    /* Has whoever sent the running command given it up?  Commands that may be long ask now and then.  NULL: never. */
+    bool (*cancelled)(struct client *client);
 };
 
 struct client {

@@ -316,6 +316,7 @@ static enum result test_run(const struct command *command, union bpf_attr *attr,
         .repeat = attr->test.repeat,
         .flags = attr->test.flags,
         .cpu = attr->test.cpu,
+        .client = client,
     };
     void *memory;
     enum result result;

@@ -7,6 +7,8 @@
 #define WINBPF_CORE_HOOK_H
 
 #include "contract/contract.h"
+#include "core/client.h"
+#include "core/epoch.h"
 #include "core/object.h"
 #include "core/prog.h"
 
@@ -21,7 +23,25 @@ struct test_run {
     uint32_t data_out_size, context_out_size;
     uint32_t repeat, flags, cpu;
     uint32_t retval, duration; /* out; duration: mean ns a run */
+    struct client *client;     /* who may give it up; NULL: nobody */
 };
+
+/* The repetitions of a test run, in batches: each one section, on one CPU slot.  A batch is short in time, because a
+ * kernel does nothing else on that CPU meanwhile: it grows while it takes less than a millisecond.
+ *
+ *   struct test_batches batches = {.run = run};
+ *   while (test_batch_enter(&batches))
+ *       for (uint32_t i = 0; i < batches.size; i++) … run the program once, on batches.cpu …
+ *   result = test_batches_end(&batches);     sets run->duration; RESULT_INTERRUPTED when the client gave up */
+struct test_batches {
+    struct test_run *run;
+    struct epoch_state state;
+    uint64_t begin, spent;
+    uint32_t cpu, size, done, next;
+    bool inside, cancelled;
+};
+bool test_batch_enter(struct test_batches *batches);
+enum result test_batches_end(struct test_batches *batches);
 
 struct hook_ops {
     const struct program_contract *contract;

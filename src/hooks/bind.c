@@ -12,7 +12,7 @@
 
 _Static_assert(sizeof(struct bind_context) == 56, "bind_md_t is 56 bytes");
 
-enum { POINTERS = 16, BATCH = 256 };
+enum { POINTERS = 16 };
 
 /* Context and header in one piece, as engines want them. */
 struct bind_event {
@@ -23,8 +23,8 @@ struct bind_event {
 static enum result test_run(struct prog *prog, struct test_run *run)
 {
     struct bind_event event;
-    uint32_t repeat = run->repeat ? run->repeat : 1;
-    uint64_t r0 = 0, spent = 0;
+    struct test_batches batches = {.run = run};
+    uint64_t r0 = 0;
     if (run->flags || !run->context_in || run->context_in_size < sizeof event.context)
         return RESULT_INVALID;
     for (uint32_t i = sizeof event.context; i < run->context_in_size; i++) {
@@ -42,23 +42,20 @@ static enum result test_run(struct prog *prog, struct test_run *run)
     event.context.app_id_start = data;
     event.context.app_id_end = data + run->data_in_size;
 
-    for (uint32_t done = 0; done < repeat;) {
-        struct epoch_state state;
-        uint32_t cpu = epoch_enter_cpu(&state);
-        uint64_t begin = os_time_monotonic();
-        for (uint32_t i = 0; i < BATCH && done < repeat; i++, done++) {
+    while (test_batch_enter(&batches)) {
+        for (uint32_t i = 0; i < batches.size; i++) {
             memset(&event.header, 0, sizeof event.header);
-            event.header.cpu = cpu;
-            if (prog_run_raw(prog, cpu, &event.context, &r0, NULL))
+            event.header.cpu = batches.cpu;
+            if (prog_run_raw(prog, batches.cpu, &event.context, &r0, NULL))
                 r0 = BIND_VERDICT_DENY;
         }
-        spent += os_time_monotonic() - begin;
-        epoch_leave_cpu(&state);
     }
     run->retval = (uint32_t)r0;
-    run->duration = (uint32_t)(spent / repeat);
-
-    enum result result = RESULT_OK;
+    enum result result = test_batches_end(&batches);
+    if (result) {
+        os_free(data, run->data_in_size ? run->data_in_size : 1, OS_TAG('b', 'i', 'n', 'd'));
+        return result;
+    }
     if (run->data_out) {
         uint32_t room = run->data_out_size;
         memcpy(run->data_out, data, run->data_in_size < room ? run->data_in_size : room);

@@ -19,7 +19,6 @@ enum {
     MD_SIZE = 24,         /* Linux's struct xdp_md */
     ATTACH_XDP = 37,      /* BPF_XDP */
     TEST_LIVE_FRAMES = 2,
-    BATCH = 256, /* runs in one epoch section */
 };
 
 static const struct xdp_provider *provider;
@@ -272,23 +271,17 @@ static enum result write_outputs(const struct prog *prog, struct test_run *run, 
 
 static enum result run_repeatedly(struct prog *prog, struct test_run *run, struct xdp_frame *frame)
 {
-    uint32_t repeat = run->repeat ? run->repeat : 1;
-    uint64_t r0 = 0, spent = 0;
-    for (uint32_t done = 0; done < repeat;) {
-        struct epoch_state state;
-        uint32_t cpu = epoch_enter_cpu(&state);
-        uint64_t begin = os_time_monotonic();
-        for (uint32_t i = 0; i < BATCH && done < repeat; i++, done++) {
+    struct test_batches batches = {.run = run};
+    uint64_t r0 = 0;
+    while (test_batch_enter(&batches)) {
+        for (uint32_t i = 0; i < batches.size; i++) {
             memset(&frame->header, 0, sizeof frame->header);
-            frame->header.cpu = cpu;
-            (void)prog_run_raw(prog, cpu, &frame->context, &r0, NULL);
+            frame->header.cpu = batches.cpu;
+            (void)prog_run_raw(prog, batches.cpu, &frame->context, &r0, NULL);
         }
-        spent += os_time_monotonic() - begin;
-        epoch_leave_cpu(&state);
     }
     run->retval = (uint32_t)r0;
-    run->duration = (uint32_t)(spent / repeat);
-    return RESULT_OK;
+    return test_batches_end(&batches);
 }
 
 static enum result test_run(struct prog *prog, struct test_run *run)

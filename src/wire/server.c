@@ -13,6 +13,7 @@
 struct call {
     struct client client; /* first */
     struct client *sender;
+    const struct wire_patience *patience;
     uint8_t *message;
     struct wire_segment *segments;
     uint32_t segment_count;
@@ -75,19 +76,28 @@ static enum result memory_write(struct client *client, uint64_t to, const void *
     return RESULT_OK;
 }
 
+static bool cancelled(struct client *client)
+{
+    const struct wire_patience *patience = ((struct call *)client)->patience;
+    return patience->cancelled && patience->cancelled(patience->self);
+}
+
 static const struct client_ops call_ops = {
     .handle_open = handle_open,
     .handle_peek = handle_peek,
     .handle_get = handle_get,
     .read = memory_read,
     .write = memory_write,
+    .cancelled = cancelled,
 };
 
-static enum result serve_command(struct client *sender, uint8_t *message, struct wire_head *head)
+static enum result serve_command(struct client *sender, const struct wire_patience *patience, uint8_t *message,
+                                 struct wire_head *head)
 {
     struct call call = {
         .client = {.ops = &call_ops, .numbers = sender->numbers, .privileged = sender->privileged},
         .sender = sender,
+        .patience = patience,
         .message = message,
         .segments = (struct wire_segment *)(head + 1),
         .segment_count = head->segment_count,
@@ -122,7 +132,8 @@ static enum result serve_describe(struct client *client, int handle, struct wire
     return RESULT_OK;
 }
 
-enum result wire_serve(struct client *client, void *message, size_t size, size_t *answer)
+enum result wire_serve(struct client *client, const struct wire_patience *patience, void *message, size_t size,
+                       size_t *answer)
 {
     struct wire_head *head = message;
     enum result result = wire_check(message, size);
@@ -132,7 +143,7 @@ enum result wire_serve(struct client *client, void *message, size_t size, size_t
     *answer = wire_answer_size(message);
     head->value = 0;
     switch ((enum wire_kind)head->kind) {
-    case WIRE_COMMAND: result = serve_command(client, message, head); break;
+    case WIRE_COMMAND: result = serve_command(client, patience, message, head); break;
     case WIRE_HELLO:
         head->value = WIRE_VERSION;
         head->argument[0] = os_cpu_count();
