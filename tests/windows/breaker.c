@@ -97,6 +97,36 @@ static void wait_for_dpc(LONG before)
         KeDelayExecutionThread(KernelMode, FALSE, &pause);
 }
 
+/* Two pages, listed as first, second, second: what is written in one place is seen in the other. */
+static BOOLEAN sees_a_page_twice(void)
+{
+    PHYSICAL_ADDRESS low = {0}, high, skip = {0};
+    BOOLEAN seen = FALSE;
+    high.QuadPart = -1;
+    PMDL pages = MmAllocatePagesForMdlEx(low, high, skip, 2 * 4096, MmCached, 0);
+    PMDL list = IoAllocateMdl(NULL, 3 * 4096, FALSE, FALSE, NULL);
+    if (pages && list) {
+        MmGetMdlPfnArray(list)[0] = MmGetMdlPfnArray(pages)[0];
+        MmGetMdlPfnArray(list)[1] = MmGetMdlPfnArray(list)[2] = MmGetMdlPfnArray(pages)[1];
+        list->MdlFlags |= MDL_PAGES_LOCKED;
+        char *memory =
+            MmMapLockedPagesSpecifyCache(list, KernelMode, MmCached, NULL, FALSE, NormalPagePriority | 0x40000000);
+        if (memory) {
+            memory[4096 + 5] = 1;
+            memory[2 * 4096 + 6] = 2;
+            seen = memory[2 * 4096 + 5] == 1 && memory[4096 + 6] == 2 && !memory[5] && !memory[6];
+            MmUnmapLockedPages(memory, list);
+        }
+    }
+    if (list)
+        IoFreeMdl(list);
+    if (pages) {
+        MmFreePagesFromMdl(pages);
+        ExFreePool(pages);
+    }
+    return seen;
+}
+
 /* Breaks rule `number`; returns STATUS_SUCCESS when it has. */
 static NTSTATUS break_rule(ULONG number)
 {
@@ -106,7 +136,7 @@ static NTSTATUS break_rule(ULONG number)
     HANDLE handle;
     KIRQL old;
     PMDL mdl;
-    char *memory;
+    char *memory, *again;
     LONG before = dpc_ran;
     EX_RUNDOWN_REF rundown;
     high.QuadPart = -1;
@@ -148,6 +178,13 @@ static NTSTATUS break_rule(ULONG number)
             MmUnmapLockedPages(memory, mdl);
         }
         MmFreePagesFromMdl(mdl);
+        ExFreePool(mdl);
+        KeEnterCriticalRegion();
+        ExAcquireFastMutexUnsafe(&mutex);
+        ExReleaseFastMutexUnsafe(&mutex);
+        KeLeaveCriticalRegion();
+        if (!sees_a_page_twice())
+            return STATUS_UNSUCCESSFUL;
         return dpc_ran == before + 2 ? STATUS_SUCCESS : STATUS_UNSUCCESSFUL;
     case 1: /* a passive routine at DISPATCH_LEVEL */
         old = imp_KfRaiseIrql(DISPATCH_LEVEL);
@@ -215,18 +252,21 @@ static NTSTATUS break_rule(ULONG number)
         MmProtectMdlSystemAddress(mdl, PAGE_EXECUTE_READWRITE);
         MmUnmapLockedPages(memory, mdl);
         MmFreePagesFromMdl(mdl);
+        ExFreePool(mdl);
         return STATUS_SUCCESS;
     case 14: /* pages freed while mapped */
         mdl = MmAllocatePagesForMdlEx(low, high, skip, 4096, MmCached, 0);
         memory = MmMapLockedPagesSpecifyCache(mdl, KernelMode, MmCached, NULL, FALSE, NormalPagePriority | 0x40000000);
         MmFreePagesFromMdl(mdl);
         MmUnmapLockedPages(memory, mdl);
+        ExFreePool(mdl);
         return STATUS_SUCCESS;
     case 15: /* an executable mapping */
         mdl = MmAllocatePagesForMdlEx(low, high, skip, 4096, MmCached, 0);
         memory = MmMapLockedPagesSpecifyCache(mdl, KernelMode, MmCached, NULL, FALSE, NormalPagePriority);
         MmUnmapLockedPages(memory, mdl);
         MmFreePagesFromMdl(mdl);
+        ExFreePool(mdl);
         return STATUS_SUCCESS;
     case 16: /* rundown released more often than acquired */
         ExInitializeRundownProtection(&rundown);
@@ -254,6 +294,56 @@ static NTSTATUS break_rule(ULONG number)
         ((volatile char *)memory)[0] = 1;
         return STATUS_SUCCESS;
     case 23: return use_objects();
+    case 25: /* back from dispatch in a critical region */ KeEnterCriticalRegion(); return STATUS_SUCCESS;
+    case 26: /* out of a critical region that was not entered */ KeLeaveCriticalRegion(); return STATUS_SUCCESS;
+    case 27: /* a fast mutex where a kernel APC may come */
+        ExAcquireFastMutexUnsafe(&mutex);
+        ExReleaseFastMutexUnsafe(&mutex);
+        return STATUS_SUCCESS;
+    case 28: /* a list freed while its pages are mapped */
+        mdl = MmAllocatePagesForMdlEx(low, high, skip, 4096, MmCached, 0);
+        memory = MmMapLockedPagesSpecifyCache(mdl, KernelMode, MmCached, NULL, FALSE, NormalPagePriority | 0x40000000);
+        IoFreeMdl(mdl);
+        MmUnmapLockedPages(memory, mdl);
+        MmFreePagesFromMdl(mdl);
+        ExFreePool(mdl);
+        return STATUS_SUCCESS;
+    case 29: /* a list of a page that is nobody's */
+        mdl = IoAllocateMdl(NULL, 4096, FALSE, FALSE, NULL);
+        MmGetMdlPfnArray(mdl)[0] = 77;
+        mdl->MdlFlags |= MDL_PAGES_LOCKED;
+        MmMapLockedPagesSpecifyCache(mdl, KernelMode, MmCached, NULL, FALSE, NormalPagePriority | 0x40000000);
+        IoFreeMdl(mdl);
+        return STATUS_SUCCESS;
+    case 30: /* a list mapped twice */
+        mdl = MmAllocatePagesForMdlEx(low, high, skip, 4096, MmCached, 0);
+        memory = MmMapLockedPagesSpecifyCache(mdl, KernelMode, MmCached, NULL, FALSE, NormalPagePriority | 0x40000000);
+        again = MmMapLockedPagesSpecifyCache(mdl, KernelMode, MmCached, NULL, FALSE, NormalPagePriority | 0x40000000);
+        MmUnmapLockedPages(again, mdl);
+        mdl->MdlFlags |= MDL_MAPPED_TO_SYSTEM_VA;
+        mdl->MappedSystemVa = memory;
+        MmUnmapLockedPages(memory, mdl);
+        MmFreePagesFromMdl(mdl);
+        ExFreePool(mdl);
+        return STATUS_SUCCESS;
+    case 31: /* left at unload: pages */
+        mdl = MmAllocatePagesForMdlEx(low, high, skip, 3 * 4096, MmCached, 0);
+        ExFreePool(mdl);
+        return STATUS_SUCCESS;
+    case 32: /* unmapping what is not mapped */
+        mdl = MmAllocatePagesForMdlEx(low, high, skip, 4096, MmCached, 0);
+        MmUnmapLockedPages((PVOID)0x10000, mdl);
+        MmFreePagesFromMdl(mdl);
+        ExFreePool(mdl);
+        return STATUS_SUCCESS;
+    case 33: /* an object's handle in whatever process is current */
+        if (!NT_SUCCESS(ObOpenObjectByPointer(breaker, 0, NULL, READ_CONTROL, NULL, KernelMode, &handle)))
+            return STATUS_UNSUCCESSFUL;
+        return ZwClose(handle);
+    case 34: /* left at unload: a mapping */
+        mdl = MmAllocatePagesForMdlEx(low, high, skip, 4096, MmCached, 0);
+        memory = MmMapLockedPagesSpecifyCache(mdl, KernelMode, MmCached, NULL, FALSE, NormalPagePriority | 0x40000000);
+        return memory ? STATUS_SUCCESS : STATUS_UNSUCCESSFUL;
     default: return STATUS_INVALID_PARAMETER;
     }
 }

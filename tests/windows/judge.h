@@ -16,8 +16,10 @@ struct judge {
     /* The failure dial: the fail_at-th allocation from the moment it is set fails, and no other; 0: none. `allocations`
      * counts from the last time a test set it to 0. */
     volatile long long fail_at, allocations, injected;
-    /* Alive now. */
-    volatile long long pool_blocks, pool_bytes, handles, references, devices, threads, mappings, dpcs, timers,
+    /* A test sets it: pages cannot be made executable, as where a hypervisor guards kernel code. */
+    volatile long long refuse_executable;
+    /* Alive now.  mappings: pages, mappings of them, locked lists. */
+    volatile long long pool_blocks, pool_bytes, handles, references, devices, links, threads, mappings, dpcs, timers,
         work_items;
     /* Since the process began. */
     volatile long long violations, crashes, cleanups, unloads;

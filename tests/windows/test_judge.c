@@ -33,6 +33,16 @@ static const struct rule_case {
     {18, true, "left at unload: 4096 bytes of pool, tag Leak"},
     {19, true, "left at unload: a handle"},
     {20, true, "left at unload: a set timer"},
+    {25, false, "dispatch of IRP major 14 returned inside 1 critical regions"},
+    {26, false, "KeLeaveCriticalRegion without KeEnterCriticalRegion"},
+    {27, false, "ExAcquireFastMutexUnsafe while kernel APCs are enabled"},
+    {28, false, "IoFreeMdl of an MDL that is still mapped"},
+    {29, false, "MmMapLockedPagesSpecifyCache of a page that is not allocated"},
+    {30, false, "MmMapLockedPagesSpecifyCache of an MDL that is mapped"},
+    {31, true, "left at unload: 3 pages"},
+    {32, false, "MmUnmapLockedPages of what is not mapped"},
+    {33, false, "ObOpenObjectByPointer without OBJ_KERNEL_HANDLE"},
+    {34, true, "left at unload: a mapping of 1 pages"},
 };
 
 static SC_HANDLE service;

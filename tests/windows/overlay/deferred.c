@@ -342,6 +342,8 @@ static VOID NTAPI thread_body(PVOID argument)
     irql_set(PASSIVE_LEVEL);
     start_at.routine(start_at.context);
     InterlockedDecrement64(&judge->threads);
+    if (regions_now())
+        violation((void *)start_at.routine, "system thread ended inside %lu critical regions", regions_now());
     if (irql_now() != PASSIVE_LEVEL)
         violation((void *)start_at.routine, "system thread ended at IRQL %u", irql_now());
 }
@@ -369,8 +371,9 @@ NTSTATUS NTAPI shim_PsCreateSystemThread(PHANDLE handle, ULONG access, POBJECT_A
     if (!NT_SUCCESS(status)) {
         InterlockedDecrement64(&judge->threads);
         VirtualFree(argument, 0, MEM_RELEASE_);
-    } else
-        InterlockedIncrement64(&judge->handles);
+    } else {
+        handle_opened(*handle, CALLER);
+    }
     return status;
 }
 
@@ -382,6 +385,8 @@ NTSTATUS NTAPI shim_PsTerminateSystemThread(NTSTATUS status)
         real = (NTSTATUS(NTAPI *)(NTSTATUS))wine_routine("PsTerminateSystemThread");
     if (irql_now() != PASSIVE_LEVEL)
         violation(CALLER, "PsTerminateSystemThread at IRQL %u", irql_now());
+    if (regions_now())
+        violation(CALLER, "PsTerminateSystemThread inside %lu critical regions", regions_now());
     if (watched(CALLER))
         InterlockedDecrement64(&judge->threads);
     return real(status);

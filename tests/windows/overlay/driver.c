@@ -33,6 +33,11 @@ static NTSTATUS judged(struct driver *driver, UCHAR major, PDEVICE_OBJECT device
         violation((void *)driver->dispatch[major], "dispatch of IRP major %u returned at IRQL %u", major, irql_now());
         irql_set(PASSIVE_LEVEL);
     }
+    if (regions_now()) {
+        violation((void *)driver->dispatch[major], "dispatch of IRP major %u returned inside %lu critical regions",
+                  major, regions_now());
+        regions_set(0);
+    }
     return status;
 }
 
@@ -83,6 +88,7 @@ static VOID NTAPI unload(PDRIVER_OBJECT object)
     irql_set(PASSIVE_LEVEL);
     deferred_report(base, name);
     handles_report(base, name);
+    memory_report(base);
     pool_report(base, name);
     driver->object = NULL;
     InterlockedIncrement64(&judge->unloads);
@@ -95,9 +101,7 @@ NTSTATUS NTAPI shim_ZwLoadDriver(PUNICODE_STRING service)
     UNICODE_STRING object_name;
     PDRIVER_OBJECT object = NULL;
     irql_set(PASSIVE_LEVEL);
-    long long violations = judge->violations;
     NTSTATUS status = ((NTSTATUS(NTAPI *)(PUNICODE_STRING))W("ZwLoadDriver"))(service);
-    (void)violations;
     if (!NT_SUCCESS(status))
         return status;
     const wchar_t *end = service->Buffer + service->Length / sizeof(wchar_t), *last = end;
@@ -140,7 +144,7 @@ static struct open_handle {
 } open_handles[HANDLES];
 static volatile LONG handles_lock;
 
-static void opened(HANDLE handle, const void *caller)
+void handle_opened(HANDLE handle, const void *caller)
 {
     if (!watched(caller))
         return;
@@ -214,7 +218,7 @@ NTSTATUS NTAPI shim_ZwCreateSection(PHANDLE handle, ACCESS_MASK access, POBJECT_
         return STATUS_INSUFFICIENT_RESOURCES;
     NTSTATUS status = real(handle, access, attributes, size, protection, kind, file);
     if (NT_SUCCESS(status))
-        opened(*handle, CALLER);
+        handle_opened(*handle, CALLER);
     return status;
 }
 
@@ -230,7 +234,56 @@ NTSTATUS NTAPI shim_ZwOpenKey(PHANDLE handle, ACCESS_MASK access, POBJECT_ATTRIB
         return STATUS_INSUFFICIENT_RESOURCES;
     NTSTATUS status = real(handle, access, attributes);
     if (NT_SUCCESS(status))
-        opened(*handle, CALLER);
+        handle_opened(*handle, CALLER);
+    return status;
+}
+
+NTSTATUS NTAPI shim_ObOpenObjectByPointer(PVOID object, ULONG attributes, PACCESS_STATE passed, ACCESS_MASK access,
+                                          POBJECT_TYPE type, KPROCESSOR_MODE mode, PHANDLE handle);
+NTSTATUS NTAPI shim_ObOpenObjectByPointer(PVOID object, ULONG attributes, PACCESS_STATE passed, ACCESS_MASK access,
+                                          POBJECT_TYPE type, KPROCESSOR_MODE mode, PHANDLE handle)
+{
+    static NTSTATUS(NTAPI * real)(PVOID, ULONG, PACCESS_STATE, ACCESS_MASK, POBJECT_TYPE, KPROCESSOR_MODE, PHANDLE);
+    if (!real)
+        real = (NTSTATUS(NTAPI *)(PVOID, ULONG, PACCESS_STATE, ACCESS_MASK, POBJECT_TYPE, KPROCESSOR_MODE, PHANDLE))W(
+            "ObOpenObjectByPointer");
+    require_irql("ObOpenObjectByPointer", PASSIVE_LEVEL, CALLER);
+    if (watched(CALLER) && !(attributes & OBJ_KERNEL_HANDLE))
+        violation(CALLER, "ObOpenObjectByPointer without OBJ_KERNEL_HANDLE");
+    if (allocation_fails(CALLER))
+        return STATUS_INSUFFICIENT_RESOURCES;
+    NTSTATUS status = real(object, attributes, passed, access, type, mode, handle);
+    if (NT_SUCCESS(status))
+        handle_opened(*handle, CALLER);
+    return status;
+}
+
+/* Links in the object name space: made as often as removed. */
+NTSTATUS NTAPI shim_IoCreateSymbolicLink(PUNICODE_STRING link, PUNICODE_STRING target);
+NTSTATUS NTAPI shim_IoCreateSymbolicLink(PUNICODE_STRING link, PUNICODE_STRING target)
+{
+    static NTSTATUS(NTAPI * real)(PUNICODE_STRING, PUNICODE_STRING);
+    if (!real)
+        real = (NTSTATUS(NTAPI *)(PUNICODE_STRING, PUNICODE_STRING))W("IoCreateSymbolicLink");
+    require_irql("IoCreateSymbolicLink", PASSIVE_LEVEL, CALLER);
+    if (allocation_fails(CALLER))
+        return STATUS_INSUFFICIENT_RESOURCES;
+    NTSTATUS status = real(link, target);
+    if (NT_SUCCESS(status) && watched(CALLER))
+        InterlockedIncrement64(&judge->links);
+    return status;
+}
+
+NTSTATUS NTAPI shim_IoDeleteSymbolicLink(PUNICODE_STRING link);
+NTSTATUS NTAPI shim_IoDeleteSymbolicLink(PUNICODE_STRING link)
+{
+    static NTSTATUS(NTAPI * real)(PUNICODE_STRING);
+    if (!real)
+        real = (NTSTATUS(NTAPI *)(PUNICODE_STRING))W("IoDeleteSymbolicLink");
+    require_irql("IoDeleteSymbolicLink", PASSIVE_LEVEL, CALLER);
+    NTSTATUS status = real(link);
+    if (NT_SUCCESS(status) && watched(CALLER))
+        InterlockedDecrement64(&judge->links);
     return status;
 }
 

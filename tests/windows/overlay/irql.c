@@ -147,3 +147,48 @@ VOID FASTCALL shim_ExReleaseFastMutex(PFAST_MUTEX mutex)
     InterlockedExchange((volatile LONG *)&mutex->Count, 1);
     lower(old, CALLER);
 }
+
+/* Critical regions: normal kernel APCs are disabled between the two (KeEnterCriticalRegion, IRQL <= APC_LEVEL). */
+VOID NTAPI shim_KeEnterCriticalRegion(VOID);
+VOID NTAPI shim_KeEnterCriticalRegion(VOID)
+{
+    require_irql("KeEnterCriticalRegion", APC_LEVEL, CALLER);
+    regions_set(regions_now() + 1);
+}
+
+VOID NTAPI shim_KeLeaveCriticalRegion(VOID);
+VOID NTAPI shim_KeLeaveCriticalRegion(VOID)
+{
+    require_irql("KeLeaveCriticalRegion", APC_LEVEL, CALLER);
+    if (!regions_now())
+        violation(CALLER, "KeLeaveCriticalRegion without KeEnterCriticalRegion");
+    else
+        regions_set(regions_now() - 1);
+}
+
+/* The same mutex without raising: its holder must already be where no normal kernel APC comes. */
+VOID FASTCALL shim_ExAcquireFastMutexUnsafe(PFAST_MUTEX mutex);
+VOID FASTCALL shim_ExAcquireFastMutexUnsafe(PFAST_MUTEX mutex)
+{
+    void *me = (void *)(ULONG_PTR)GetCurrentThreadId();
+    require_irql("ExAcquireFastMutexUnsafe", APC_LEVEL, CALLER);
+    if (irql_now() < APC_LEVEL && !regions_now())
+        violation(CALLER, "ExAcquireFastMutexUnsafe while kernel APCs are enabled");
+    if (mutex->Owner == me) {
+        violation(CALLER, "fast mutex %p acquired twice by one thread: deadlock", (void *)mutex);
+        return;
+    }
+    for (ULONG spins = 0; InterlockedCompareExchange((volatile LONG *)&mutex->Count, 0, 1) != 1; spins++)
+        Sleep(spins > 50);
+    mutex->Owner = me;
+}
+
+VOID FASTCALL shim_ExReleaseFastMutexUnsafe(PFAST_MUTEX mutex);
+VOID FASTCALL shim_ExReleaseFastMutexUnsafe(PFAST_MUTEX mutex)
+{
+    require_irql("ExReleaseFastMutexUnsafe", APC_LEVEL, CALLER);
+    if (mutex->Owner != (void *)(ULONG_PTR)GetCurrentThreadId())
+        violation(CALLER, "fast mutex %p released by another thread or not held", (void *)mutex);
+    mutex->Owner = NULL;
+    InterlockedExchange((volatile LONG *)&mutex->Count, 1);
+}

@@ -9,7 +9,7 @@
 
 struct judge *judge;
 static struct judge spare;
-static ULONG tls_irql;
+static ULONG tls_irql, tls_regions;
 static HANDLE log_file;
 static volatile LONG log_lock;
 
@@ -128,6 +128,16 @@ void irql_set(KIRQL irql)
     TlsSetValue(tls_irql, (void *)(ULONG_PTR)irql);
 }
 
+ULONG regions_now(void)
+{
+    return (ULONG)(ULONG_PTR)TlsGetValue(tls_regions);
+}
+
+void regions_set(ULONG count)
+{
+    TlsSetValue(tls_regions, (void *)(ULONG_PTR)count);
+}
+
 void require_irql(const char *api, KIRQL highest, const void *caller)
 {
     KIRQL now = irql_now();
@@ -197,6 +207,7 @@ BOOLEAN __stdcall DllMain(void *instance, ULONG reason, void *reserved)
             judge = &spare;
         judge->magic = JUDGE_MAGIC;
         tls_irql = TlsAlloc();
+        tls_regions = TlsAlloc();
         AddVectoredExceptionHandler(1, on_exception);
     }
     return TRUE;

@@ -67,12 +67,24 @@ void require_irql(const char *api, KIRQL highest, const void *caller);
 /* Counts one allocation of a watched driver; true when it is the one to fail. */
 int allocation_fails(const void *caller);
 
+/* Pool for what the kernel allocates on a driver's behalf: counted as the caller's. */
+void *pool_take(SIZE_T size, ULONG tag, const void *caller);
+void pool_give(void *memory, const void *caller);
+
 /* Called for every pool block before it goes: no queued DPC, timer or held lock may lie in it. */
 void check_freed(const void *memory, SIZE_T size, const void *caller);
+/* A driver has a handle more: until ZwClose, or a line at its unload. */
+void handle_opened(HANDLE handle, const void *caller);
+
 /* Lines for what a driver left behind; called after its DriverUnload. */
 void pool_report(void *base, const wchar_t *name);
 void handles_report(void *base, const wchar_t *name);
 void deferred_report(void *base, const wchar_t *name);
+void memory_report(void *base);
+
+/* Critical regions that the current thread is in: normal kernel APCs are disabled. */
+ULONG regions_now(void);
+void regions_set(ULONG count);
 
 #define CALLER __builtin_return_address(0)
 

@@ -25,10 +25,10 @@ static void hold(void)
         Sleep(0);
 }
 
-static void *allocate(POOL_TYPE type, SIZE_T size, ULONG tag, const void *caller)
+static void *allocate(POOL_TYPE type, SIZE_T size, ULONG tag, const void *caller, int judged)
 {
     int counted = watched(caller);
-    if (counted) {
+    if (counted && judged) {
         int paged = (type & 1) != 0;
         require_irql(paged ? "ExAllocatePoolWithTag(PagedPool)" : "ExAllocatePoolWithTag",
                      paged ? APC_LEVEL : DISPATCH_LEVEL, caller);
@@ -72,13 +72,18 @@ static void *allocate(POOL_TYPE type, SIZE_T size, ULONG tag, const void *caller
 PVOID NTAPI shim_ExAllocatePoolWithTag(POOL_TYPE type, SIZE_T size, ULONG tag);
 PVOID NTAPI shim_ExAllocatePoolWithTag(POOL_TYPE type, SIZE_T size, ULONG tag)
 {
-    return allocate(type, size, tag, CALLER);
+    return allocate(type, size, tag, CALLER, 1);
+}
+
+void *pool_take(SIZE_T size, ULONG tag, const void *caller)
+{
+    return allocate(512, size, tag, caller, 0);
 }
 
 PVOID NTAPI shim_ExAllocatePool(POOL_TYPE type, SIZE_T size);
 PVOID NTAPI shim_ExAllocatePool(POOL_TYPE type, SIZE_T size)
 {
-    return allocate(type, size, 0x656e6f4e, CALLER);
+    return allocate(type, size, 0x656e6f4e, CALLER, 1);
 }
 
 static void release(void *memory, ULONG tag, const void *caller)
@@ -121,6 +126,11 @@ VOID NTAPI shim_ExFreePool(PVOID memory);
 VOID NTAPI shim_ExFreePool(PVOID memory)
 {
     release(memory, 0, CALLER);
+}
+
+void pool_give(void *memory, const void *caller)
+{
+    release(memory, 0, caller);
 }
 
 void pool_report(void *base, const wchar_t *name)
