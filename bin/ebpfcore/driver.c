@@ -70,7 +70,6 @@ NTSTATUS session_create(struct session **out)
     }
     session->references = 1;
     InitializeListHead(&session->waits);
-    os_lock_init(&session->view_lock);
     *out = session;
     return STATUS_SUCCESS;
 }
@@ -85,7 +84,6 @@ void session_put(struct session *session)
     if (os_fetch_sub(&session->references, 1) != 1)
         return;
     client_table_destroy(session->client);
-    os_lock_destroy(&session->view_lock);
     os_free(session, sizeof *session, TAG_SESSION);
 }
 
@@ -212,6 +210,7 @@ static VOID NTAPI on_unload(PDRIVER_OBJECT driver)
 {
     IoDeleteSymbolicLink(&link_name);
     IoDeleteDevice(driver->DeviceObject);
+    views_stop();
     waits_stop();
     compose_stop();
     kernel_stop();
@@ -231,9 +230,12 @@ NTSTATUS NTAPI DriverEntry(PDRIVER_OBJECT driver, PUNICODE_STRING registry_path)
     status = waits_start();
     if (!NT_SUCCESS(status))
         goto stop_core;
-    status = IoCreateDevice(driver, 0, &device_name, FILE_DEVICE_UNKNOWN, FILE_DEVICE_SECURE_OPEN, FALSE, &device);
+    status = views_start();
     if (!NT_SUCCESS(status))
         goto stop_waits;
+    status = IoCreateDevice(driver, 0, &device_name, FILE_DEVICE_UNKNOWN, FILE_DEVICE_SECURE_OPEN, FALSE, &device);
+    if (!NT_SUCCESS(status))
+        goto stop_views;
     status = device_protect(device);
     if (NT_SUCCESS(status))
         status = IoCreateSymbolicLink(&link_name, &device_name);
@@ -248,6 +250,8 @@ NTSTATUS NTAPI DriverEntry(PDRIVER_OBJECT driver, PUNICODE_STRING registry_path)
     return STATUS_SUCCESS;
 delete_device:
     IoDeleteDevice(device);
+stop_views:
+    views_stop();
 stop_waits:
     waits_stop();
 stop_core:

@@ -15,8 +15,6 @@ struct session {
     uint32_t references;
     uint32_t closed;  /* IRP_MJ_CLEANUP has come: nothing may begin to wait */
     LIST_ENTRY waits; /* under the waits' lock */
-    struct os_lock view_lock;
-    struct view *views;
 };
 
 NTSTATUS session_create(struct session **out);
@@ -36,10 +34,11 @@ NTSTATUS wait_begin(struct session *session, PIRP irp, struct wire_head *head);
 /* Ends every wait of the session with STATUS_CANCELLED. */
 void waits_cancel(struct session *session);
 
-/* Rings in the client's process (view.c). */
+/* Maps' pages in the client's process (view.c). */
+NTSTATUS views_start(void);
+void views_stop(void);
 enum result view_map(struct session *session, struct wire_head *head);
 enum result view_unmap(struct session *session, struct wire_head *head);
-/* In the client's process. */
 void views_close(struct session *session);
 
 /* The device's protection (security.c): SYSTEM and Administrators, all access; nobody else. */

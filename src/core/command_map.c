@@ -274,10 +274,8 @@ enum result command_map_freeze(const struct command *command, union bpf_attr *at
     enum result result = command_object(command, (int)attr->map_fd, OBJECT_MAP, &object, &access);
     if (result)
         return result;
-    struct map *map = (struct map *)object;
-    if (access & BPF_F_RDONLY ||
-        os_exchange(&map->frozen, 1)) /* frozen: nobody may write, and freezing is for writers */
-        result = RESULT_NOT_PERMITTED;
+    /* Frozen: nobody may write, and freezing is for writers. */
+    result = access & BPF_F_RDONLY ? RESULT_NOT_PERMITTED : map_freeze((struct map *)object);
     object_put(object, REF_LOOKUP);
     return result;
 }

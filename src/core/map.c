@@ -117,3 +117,30 @@ enum result map_create(const struct map_spec *spec, struct map *inner, struct ma
 {
     return map_create_typed(spec, inner, NULL, out);
 }
+
+/* Each side announces itself before it looks at the other. */
+enum result map_writable_enter(struct map *map)
+{
+    os_fetch_add(&map->writable, 1);
+    os_fence();
+    if (!os_load(&map->frozen))
+        return RESULT_OK;
+    os_fetch_sub(&map->writable, 1);
+    return RESULT_NOT_PERMITTED;
+}
+
+void map_writable_leave(struct map *map)
+{
+    os_fetch_sub(&map->writable, 1);
+}
+
+enum result map_freeze(struct map *map)
+{
+    if (os_exchange(&map->frozen, 1))
+        return RESULT_NOT_PERMITTED;
+    os_fence();
+    if (!os_load(&map->writable))
+        return RESULT_OK;
+    os_store(&map->frozen, 0);
+    return RESULT_BUSY;
+}

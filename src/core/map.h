@@ -27,7 +27,8 @@ struct map {
     uint64_t extra;
     uint32_t stride; /* bytes from value to value where values are in a row */
     enum personality personality;
-    uint32_t frozen; /* user space may no longer write */
+    uint32_t frozen;   /* user space may no longer write */
+    uint32_t writable; /* mappings through which a client writes; see map_writable_enter() */
     uint32_t btf_key, btf_value;
     struct btf_object *btf;
     struct map *inner; /* template of a map-in-map */
@@ -92,6 +93,12 @@ enum result map_create_typed(const struct map_spec *spec, struct map *inner, str
 
 /* Is `name` (at most 15 characters, ended by a NUL) one that maps and programs may have: letters, digits, _ and . */
 bool core_name_valid(const char name[16]);
+
+/* Before and after a client has a writable mapping of the map's pages: RESULT_NOT_PERMITTED for a frozen map, and while
+ * there is one the map cannot be frozen (RESULT_BUSY), because a program may rely on frozen contents. */
+enum result map_writable_enter(struct map *map);
+void map_writable_leave(struct map *map);
+enum result map_freeze(struct map *map);
 
 /* The ops of a kind, NULL where none is registered. */
 const struct map_ops *map_kind(uint32_t kind);

@@ -19,8 +19,8 @@ struct judge {
     /* A test sets it: pages cannot be made executable, as where a hypervisor guards kernel code. */
     volatile long long refuse_executable;
     /* Alive now.  mappings: pages, mappings of them, locked lists. */
-    volatile long long pool_blocks, pool_bytes, handles, references, devices, links, threads, mappings, dpcs, timers,
-        work_items;
+    volatile long long pool_blocks, pool_bytes, handles, references, devices, links, callbacks, threads, mappings, dpcs,
+        timers, work_items;
     /* Since the process began. */
     volatile long long violations, crashes, cleanups, unloads;
 };

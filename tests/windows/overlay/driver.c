@@ -379,3 +379,39 @@ VOID NTAPI shim_IoDeleteDevice(PDEVICE_OBJECT device)
         InterlockedDecrement64(&judge->devices);
     real(device);
 }
+
+/* Attaching to a process: another process's addresses are seen until detached (KeStackAttachProcess, IRQL <=
+ * APC_LEVEL); not nested here. */
+VOID NTAPI shim_KeStackAttachProcess(PVOID process, PVOID state);
+VOID NTAPI shim_KeStackAttachProcess(PVOID process, PVOID state)
+{
+    require_irql("KeStackAttachProcess", APC_LEVEL, CALLER);
+    if (attached_now())
+        violation(CALLER, "KeStackAttachProcess while attached");
+    attached_set((ULONG)(ULONG_PTR)((HANDLE(NTAPI *)(PVOID))W("PsGetProcessId"))(process));
+}
+
+VOID NTAPI shim_KeUnstackDetachProcess(PVOID state);
+VOID NTAPI shim_KeUnstackDetachProcess(PVOID state)
+{
+    require_irql("KeUnstackDetachProcess", APC_LEVEL, CALLER);
+    if (!attached_now())
+        violation(CALLER, "KeUnstackDetachProcess while not attached");
+    attached_set(0);
+}
+
+/* Callbacks of a driver that would be called after its code is gone. */
+static volatile LONG64 process_callbacks;
+
+NTSTATUS NTAPI shim_PsSetCreateProcessNotifyRoutine(PVOID routine, BOOLEAN remove);
+NTSTATUS NTAPI shim_PsSetCreateProcessNotifyRoutine(PVOID routine, BOOLEAN remove)
+{
+    require_irql("PsSetCreateProcessNotifyRoutine", PASSIVE_LEVEL, CALLER);
+    if (!remove && allocation_fails(CALLER))
+        return STATUS_INSUFFICIENT_RESOURCES;
+    if (remove && process_callbacks <= 0)
+        violation(CALLER, "PsSetCreateProcessNotifyRoutine removes what is not registered");
+    InterlockedExchangeAdd64(&process_callbacks, remove ? -1 : 1);
+    InterlockedExchangeAdd64(&judge->callbacks, remove ? -1 : 1);
+    return STATUS_SUCCESS;
+}

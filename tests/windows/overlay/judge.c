@@ -9,7 +9,7 @@
 
 struct judge *judge;
 static struct judge spare;
-static ULONG tls_irql, tls_regions;
+static ULONG tls_irql, tls_regions, tls_attached;
 static HANDLE log_file;
 static volatile LONG log_lock;
 
@@ -138,6 +138,16 @@ void regions_set(ULONG count)
     TlsSetValue(tls_regions, (void *)(ULONG_PTR)count);
 }
 
+ULONG attached_now(void)
+{
+    return (ULONG)(ULONG_PTR)TlsGetValue(tls_attached);
+}
+
+void attached_set(ULONG process)
+{
+    TlsSetValue(tls_attached, (void *)(ULONG_PTR)process);
+}
+
 void require_irql(const char *api, KIRQL highest, const void *caller)
 {
     KIRQL now = irql_now();
@@ -208,6 +218,7 @@ BOOLEAN __stdcall DllMain(void *instance, ULONG reason, void *reserved)
         judge->magic = JUDGE_MAGIC;
         tls_irql = TlsAlloc();
         tls_regions = TlsAlloc();
+        tls_attached = TlsAlloc();
         AddVectoredExceptionHandler(1, on_exception);
     }
     return TRUE;

@@ -259,9 +259,12 @@ static void *map_here(const PFN_NUMBER *list, ULONG count)
     return view;
 }
 
+/* Whose addresses the thread sees: the client's that it serves, or of the process that it is attached to. */
 static ULONG current_process(void)
 {
     static HANDLE(NTAPI * current)(void);
+    if (attached_now())
+        return attached_now();
     if (!current)
         current = (HANDLE(NTAPI *)(void))W("PsGetCurrentProcessId");
     return (ULONG)(ULONG_PTR)current();

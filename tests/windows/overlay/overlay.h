@@ -85,6 +85,9 @@ void memory_report(void *base);
 /* Critical regions that the current thread is in: normal kernel APCs are disabled. */
 ULONG regions_now(void);
 void regions_set(ULONG count);
+/* The process that the current thread is attached to, 0 for none. */
+ULONG attached_now(void);
+void attached_set(ULONG process);
 
 #define CALLER __builtin_return_address(0)
 
