@@ -1,9 +1,13 @@
 /* SPDX-License-Identifier: MIT
  *
  * The life of a driver: loading (DriverEntry at PASSIVE_LEVEL and back), each dispatch routine (entered and left at
- * PASSIVE_LEVEL with the lock count it came with), IRP_MJ_CLEANUP before IRP_MJ_CLOSE, which Wine never sends, and
- * unload, after which nothing of the driver may be left.  Handles and references that a driver takes are counted here
- * too.
+ * PASSIVE_LEVEL with the lock count it came with), the life of a file object, and unload, after which nothing of the
+ * driver may be left.  Handles and references that a driver takes are counted here too.
+ *
+ * Wine's file objects differ from Windows' (page of IRP_MJ_CLEANUP) in three ways, which are made good here: a refused
+ * IRP_MJ_CREATE ends the file object, so nothing else comes for it; IRP_MJ_CLEANUP comes when the last handle goes,
+ * before IRP_MJ_CLOSE; and it comes when the client ends, even while requests are pending, for Wine waits for those
+ * first.  A thread watches the clients for that.
  */
 #include "overlay.h"
 
@@ -47,29 +51,164 @@ static NTSTATUS NTAPI cleanup_done(PDEVICE_OBJECT device, PIRP irp, PVOID contex
     return STATUS_MORE_PROCESSING_REQUIRED;
 }
 
-static void send_cleanup(struct driver *driver, PDEVICE_OBJECT device, PIRP close)
+enum { FILES = 1024 };
+static struct open_file {
+    PFILE_OBJECT file;
+    struct driver *driver;
+    PDEVICE_OBJECT device;
+    PETHREAD thread;
+    HANDLE client; /* its process */
+    int refused;
+    enum { IN_USE, BEING_CLEANED, CLEANED } state;
+} files[FILES];
+static volatile LONG files_lock;
+
+static void files_hold(void)
 {
-    PIRP irp = ((PIRP(NTAPI *)(CCHAR, BOOLEAN))W("IoAllocateIrp"))(device->StackSize, FALSE);
+    while (InterlockedExchange(&files_lock, 1))
+        Sleep(0);
+}
+
+static void files_let_go(void)
+{
+    InterlockedExchange(&files_lock, 0);
+}
+
+/* Holding the lock. */
+static struct open_file *file_find(PFILE_OBJECT file)
+{
+    for (int i = 0; i < FILES; i++)
+        if (files[i].file == file)
+            return &files[i];
+    return NULL;
+}
+
+static void send_cleanup(const struct open_file *open)
+{
+    PIRP irp = ((PIRP(NTAPI *)(CCHAR, BOOLEAN))W("IoAllocateIrp"))(open->device->StackSize, FALSE);
     if (!irp)
         return;
     PIO_STACK_LOCATION stack = IoGetNextIrpStackLocation(irp);
     stack->MajorFunction = IRP_MJ_CLEANUP;
-    stack->FileObject = IoGetCurrentIrpStackLocation(close)->FileObject;
-    irp->Tail.Overlay.OriginalFileObject = stack->FileObject;
-    irp->Tail.Overlay.Thread = close->Tail.Overlay.Thread;
+    stack->FileObject = open->file;
+    irp->Tail.Overlay.OriginalFileObject = open->file;
+    irp->Tail.Overlay.Thread = open->thread;
     irp->RequestorMode = UserMode;
     IoSetCompletionRoutine(irp, cleanup_done, NULL, TRUE, TRUE, TRUE);
+    ((NTSTATUS(NTAPI *)(PDEVICE_OBJECT, PIRP))W("IoCallDriver"))(open->device, irp);
     InterlockedIncrement64(&judge->cleanups);
-    ((NTSTATUS(NTAPI *)(PDEVICE_OBJECT, PIRP))W("IoCallDriver"))(device, irp);
+}
+
+/* The next file whose client has ended and whose cleanup has not come; it has now. */
+static int next_orphan(struct open_file *out)
+{
+    int found = 0;
+    files_hold();
+    for (int i = 0; i < FILES && !found; i++)
+        if (files[i].file && files[i].client && !files[i].refused && files[i].state == IN_USE &&
+            WaitForSingleObject(files[i].client, 0) == 0) {
+            files[i].state = BEING_CLEANED;
+            found = 1;
+            *out = files[i];
+        }
+    files_let_go();
+    return found;
+}
+
+static ULONG __stdcall watch_clients(void *unused)
+{
+    struct open_file orphan;
+    for (;;)
+        if (next_orphan(&orphan)) {
+            send_cleanup(&orphan);
+            files_hold();
+            file_find(orphan.file)->state = CLEANED;
+            files_let_go();
+        } else {
+            Sleep(10);
+        }
+    return 0;
+}
+
+static NTSTATUS create(struct driver *driver, PDEVICE_OBJECT device, PIRP irp)
+{
+    static volatile LONG watching;
+    PFILE_OBJECT file = IoGetCurrentIrpStackLocation(irp)->FileObject;
+    struct open_file open = {file, driver, device, irp->Tail.Overlay.Thread, NULL, 0, IN_USE};
+    ULONG client = (ULONG)(ULONG_PTR)((HANDLE(NTAPI *)(void))W("PsGetCurrentProcessId"))();
+    if (!InterlockedExchange(&watching, 1))
+        CloseHandle(CreateThread(NULL, 0, watch_clients, NULL, 0, NULL));
+    NTSTATUS status = judged(driver, IRP_MJ_CREATE, device, irp);
+    open.refused = !NT_SUCCESS(status);
+    open.client = OpenProcess(0x100000 /* SYNCHRONIZE */, 0, client);
+    files_hold();
+    struct open_file *place = file_find(NULL);
+    if (place)
+        *place = open;
+    files_let_go();
+    return status;
+}
+
+static NTSTATUS complete(PIRP irp, NTSTATUS status)
+{
+    irp->IoStatus.Status = status;
+    irp->IoStatus.Information = 0;
+    ((VOID(FASTCALL *)(PIRP, CCHAR))W("IofCompleteRequest"))(irp, 0);
+    return status;
 }
 
 static NTSTATUS NTAPI dispatch(PDEVICE_OBJECT device, PIRP irp)
 {
     struct driver *driver = driver_find(device->DriverObject);
     UCHAR major = IoGetCurrentIrpStackLocation(irp)->MajorFunction;
-    if (major == IRP_MJ_CLOSE && driver->dispatch[IRP_MJ_CLEANUP])
-        send_cleanup(driver, device, irp);
-    return judged(driver, major, device, irp);
+    struct open_file open = {0};
+    if (major == IRP_MJ_CREATE)
+        return create(driver, device, irp);
+    struct open_file *place;
+    for (;;) {
+        files_hold();
+        place = file_find(IoGetCurrentIrpStackLocation(irp)->FileObject);
+        if (!place || major != IRP_MJ_CLOSE || place->state != BEING_CLEANED)
+            break;
+        files_let_go();
+        Sleep(1);
+    }
+    if (place) {
+        open = *place;
+        if (major == IRP_MJ_CLOSE)
+            place->state = CLEANED;
+    }
+    files_let_go();
+    if (major == IRP_MJ_CLOSE) {
+        if (place && !open.refused && open.state == IN_USE && driver->dispatch[IRP_MJ_CLEANUP])
+            send_cleanup(&open);
+        if (open.client)
+            CloseHandle(open.client);
+    }
+    NTSTATUS status = open.refused ? complete(irp, major == IRP_MJ_CLOSE ? STATUS_SUCCESS : STATUS_INVALID_HANDLE)
+                                   : judged(driver, major, device, irp);
+    if (major == IRP_MJ_CLOSE && place) { /* only now may the driver be unloaded */
+        files_hold();
+        place->file = NULL;
+        files_let_go();
+    }
+    return status;
+}
+
+/* A driver is not unloaded while one of its file objects is there; Wine does not wait. */
+static void wait_for_files(const struct driver *driver)
+{
+    for (int tries = 0, found = 1; found && tries < 2000; tries++) {
+        found = 0;
+        files_hold();
+        for (int i = 0; i < FILES; i++)
+            found |= files[i].file && files[i].driver == driver;
+        files_let_go();
+        if (found)
+            Sleep(5);
+        if (found && tries == 1999)
+            violation((void *)driver->unload, "a request is never completed: a file object stays");
+    }
 }
 
 static VOID NTAPI unload(PDRIVER_OBJECT object)
@@ -82,6 +221,7 @@ static VOID NTAPI unload(PDRIVER_OBJECT object)
     void *routine = (void *)driver->unload;
     driver_of(routine, &base, &name);
     irql_set(PASSIVE_LEVEL);
+    wait_for_files(driver);
     driver->unload(object);
     if (irql_now() != PASSIVE_LEVEL)
         violation(routine, "DriverUnload returned at IRQL %u", irql_now());

@@ -20,6 +20,7 @@ WINBASE void *__stdcall VirtualAllocEx(HANDLE, void *, SIZE_T, ULONG, ULONG);
 WINBASE int __stdcall VirtualFreeEx(HANDLE, void *, SIZE_T, ULONG);
 WINBASE int __stdcall WriteProcessMemory(HANDLE, void *, const void *, SIZE_T, SIZE_T *);
 WINBASE HANDLE __stdcall CreateRemoteThread(HANDLE, void *, SIZE_T, void *, void *, ULONG, ULONG *);
+WINBASE ULONG __stdcall WaitForMultipleObjects(ULONG, const HANDLE *, int, ULONG);
 WINBASE int __stdcall GetExitCodeThread(HANDLE, ULONG *);
 
 enum { PAGE = 4096, FRAMES = 1 << 18, MAPPINGS = 4096, NO_EXECUTE = 0x40000000 };
@@ -204,13 +205,22 @@ static void put_number(char **at, ULONG64 number)
     *(*at)++ = (char)('0' + number % 10);
 }
 
-static void *map_remotely(ULONG process_id, const PFN_NUMBER *list, ULONG count, int writable)
+/* Work in another process, done by a thread of its own: Wine may never answer for a process that ends meanwhile.  Then
+ * thread and job stay behind, in this process, which ends with its drivers. */
+struct job {
+    HANDLE process;
+    void *view; /* map: out; unmap: in, NULL afterwards */
+    ULONG count;
+    int unmap, writable;
+    PFN_NUMBER list[];
+};
+
+static void map_remotely(struct job *job)
 {
-    SIZE_T size = sizeof(struct remote) + count * sizeof(PFN_NUMBER), code = (SIZE_T)(remote_map_end - remote_map);
-    HANDLE process = OpenProcess(0x1f0fff, 0, process_id);
+    SIZE_T size = sizeof(struct remote) + job->count * sizeof(PFN_NUMBER), code = (SIZE_T)(remote_map_end - remote_map);
     struct remote *here = VirtualAlloc(NULL, size, 0x3000, 4);
-    char *there = process ? VirtualAllocEx(process, NULL, size + 64 + code, 0x3000, 0x40) : NULL, *path;
-    void *view = there ? VirtualAllocEx(process, NULL, (SIZE_T)count * PAGE, 0x2000, 1) : NULL;
+    char *there = VirtualAllocEx(job->process, NULL, size + 64 + code, 0x3000, 0x40), *path;
+    void *view = there ? VirtualAllocEx(job->process, NULL, (SIZE_T)job->count * PAGE, 0x2000, 1) : NULL;
     ULONG done = 0;
     if (here && view) {
         path = here->path;
@@ -220,14 +230,14 @@ static void *map_remotely(ULONG process_id, const PFN_NUMBER *list, ULONG count,
         put_number(&path, (ULONG64)file);
         *path = 0;
         here->view = view;
-        here->count = count;
-        here->protection = LINUX_READ | (writable ? LINUX_WRITE : 0);
-        for (ULONG i = 0; i < count; i++)
-            here->list[i] = list[i];
+        here->count = job->count;
+        here->protection = LINUX_READ | (job->writable ? LINUX_WRITE : 0);
+        for (ULONG i = 0; i < job->count; i++)
+            here->list[i] = job->list[i];
         SIZE_T code_at = (size + 63) & ~(SIZE_T)63;
-        if (WriteProcessMemory(process, there, here, size, NULL) &&
-            WriteProcessMemory(process, there + code_at, remote_map, code, NULL)) {
-            HANDLE thread = CreateRemoteThread(process, NULL, 0, there + code_at, there, 0, NULL);
+        if (WriteProcessMemory(job->process, there, here, size, NULL) &&
+            WriteProcessMemory(job->process, there + code_at, remote_map, code, NULL)) {
+            HANDLE thread = CreateRemoteThread(job->process, NULL, 0, there + code_at, there, 0, NULL);
             if (thread && WaitForSingleObject(thread, 10000) == 0)
                 GetExitCodeThread(thread, &done);
             if (thread)
@@ -237,13 +247,45 @@ static void *map_remotely(ULONG process_id, const PFN_NUMBER *list, ULONG count,
     if (here)
         VirtualFree(here, 0, MEM_RELEASE_);
     if (there)
-        VirtualFreeEx(process, there, 0, MEM_RELEASE_);
-    if (view && done != 1) {
-        VirtualFreeEx(process, view, 0, MEM_RELEASE_);
-        view = NULL;
-    }
-    if (process)
+        VirtualFreeEx(job->process, there, 0, MEM_RELEASE_);
+    if (view && done != 1)
+        VirtualFreeEx(job->process, view, 0, MEM_RELEASE_);
+    job->view = done == 1 ? view : NULL;
+}
+
+static ULONG __stdcall job_body(void *argument)
+{
+    struct job *job = argument;
+    if (job->unmap)
+        VirtualFreeEx(job->process, job->view, 0, MEM_RELEASE_);
+    else
+        map_remotely(job);
+    return 0;
+}
+
+/* The view that was mapped; NULL when there is none, or the process has ended. */
+static void *in_process(ULONG process_id, const PFN_NUMBER *list, ULONG count, int writable, void *unmap)
+{
+    HANDLE process = OpenProcess(0x1f0fff, 0, process_id);
+    struct job *job = process ? VirtualAlloc(NULL, sizeof *job + count * sizeof *list, 0x3000, 4) : NULL;
+    if (!job)
+        return NULL;
+    job->process = process;
+    job->view = unmap;
+    job->count = count;
+    job->unmap = unmap != NULL;
+    job->writable = writable;
+    for (ULONG i = 0; i < count; i++)
+        job->list[i] = list[i];
+    HANDLE waits[2] = {CreateThread(NULL, 0, job_body, job, 0, NULL), process};
+    void *view = NULL;
+    if (waits[0] && WaitForMultipleObjects(2, waits, 0, 0xffffffff) == 0) {
+        view = job->view;
+        VirtualFree(job, 0, MEM_RELEASE_);
         CloseHandle(process);
+    }
+    if (waits[0])
+        CloseHandle(waits[0]);
     return view;
 }
 
@@ -321,7 +363,8 @@ PVOID NTAPI shim_MmMapLockedPagesSpecifyCache(PMDL mdl, KPROCESSOR_MODE mode, ME
         return refuse(mode);
     }
     ULONG process = mode == UserMode ? current_process() : 0;
-    void *view = mode == UserMode ? map_remotely(process, list, count, !(priority & NO_WRITE)) : map_here(list, count);
+    void *view =
+        mode == UserMode ? in_process(process, list, count, !(priority & NO_WRITE), NULL) : map_here(list, count);
     int placed = 0;
     hold();
     for (int i = 0; view && i < MAPPINGS && !placed; i++)
@@ -372,11 +415,7 @@ VOID NTAPI shim_MmUnmapLockedPages(PVOID view, PMDL mdl)
     require_irql("MmUnmapLockedPages of a user address", APC_LEVEL, CALLER);
     if (found.process != current_process())
         violation(CALLER, "MmUnmapLockedPages in another process than the mapping's");
-    HANDLE process = OpenProcess(0x1f0fff, 0, found.process);
-    if (process) { /* it may be gone, and the mapping with it */
-        VirtualFreeEx(process, view, 0, MEM_RELEASE_);
-        CloseHandle(process);
-    }
+    in_process(found.process, NULL, 0, 0, view); /* it may be gone, and the mapping with it */
 }
 
 NTSTATUS NTAPI shim_MmProtectMdlSystemAddress(PMDL mdl, ULONG protection);
