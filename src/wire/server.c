@@ -104,10 +104,10 @@ static enum result serve_command(struct client *sender, const struct wire_patien
     };
     const struct wire_segment *attr = &call.segments[0];
     int64_t value = 0;
-    if (attr->direction != (WIRE_IN | WIRE_OUT) || attr->length > UINT32_MAX)
-        return RESULT_INVALID;
     for (uint32_t i = 0; i < call.segment_count; i++)
         call.segments[i].written = 0;
+    if (attr->direction != (WIRE_IN | WIRE_OUT) || attr->length > UINT32_MAX)
+        return RESULT_INVALID;
     enum result result = core_command(&call.client, head->command, attr->address, (uint32_t)attr->length, &value);
     head->value = value;
     return result;

@@ -45,7 +45,11 @@ static inline SC_HANDLE prefix_service(const wchar_t *name, const wchar_t *file)
 
 static inline bool prefix_start(SC_HANDLE service)
 {
-    return StartServiceW(service, 0, NULL) || GetLastError() == ERROR_SERVICE_ALREADY_RUNNING;
+    if (StartServiceW(service, 0, NULL) || GetLastError() == ERROR_SERVICE_ALREADY_RUNNING)
+        return true;
+    if (GetLastError() != ERROR_NO_SYSTEM_RESOURCES) /* what a refused allocation is */
+        printf("the driver did not start: error %lu\n", GetLastError());
+    return false;
 }
 
 /* True once the driver is unloaded. */

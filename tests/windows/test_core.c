@@ -15,6 +15,8 @@ static bool start(void)
     if (!service || !prefix_start(service))
         return false;
     device = device_open();
+    if (device == INVALID_HANDLE_VALUE)
+        printf("no device: error %lu\n", GetLastError());
     return device != INVALID_HANDLE_VALUE;
 }
 
