@@ -40,4 +40,5 @@ const struct program_contract contract_bind = {
     .context = {LAYOUT, LAYOUT},
     .returns = {RETURNS, RETURNS},
     .real_size = 56,
+    .flags = CONTRACT_ANY_RETURN,
 };

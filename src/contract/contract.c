@@ -198,3 +198,18 @@ const struct program_contract *contract_program(enum personality personality, ui
             return programs[i];
     return NULL;
 }
+
+bool contract_return_range(const struct program_contract *contract, enum personality personality, uint32_t attach_type,
+                           struct return_range *range)
+{
+    for (uint32_t i = 0; i < contract->attach_returns_count; i++) {
+        const struct attach_returns *row = &contract->attach_returns[i];
+
+        if (row->personality == personality && row->attach_type == attach_type) {
+            *range = row->range;
+            return true;
+        }
+    }
+    *range = contract->returns[personality].range;
+    return !(contract->flags & CONTRACT_ANY_RETURN);
+}

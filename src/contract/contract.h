@@ -52,6 +52,11 @@ enum arg_kind {
     ARG_SOCKET,
     ARG_BTF_ID,
     ARG_KPTR,
+    ARG_FIXED_MEM,        /* readable, helper_proto.fixed_size bytes */
+    ARG_FIXED_MEM_UNINIT, /* writable, helper_proto.fixed_size bytes */
+    ARG_MAP_VALUE_OR_NULL,
+    ARG_SOCK_COMMON_OR_NULL,
+    ARG_BTF_ID_OR_NULL,
     ARG_VARIADIC, /* handed on as it is, written or not: how many the helper reads is said elsewhere (a format) */
     ARG_KINDS
 };
@@ -68,7 +73,8 @@ enum ret_kind {
     RET_DYNPTR_MEM_OR_NULL,
     RET_BTF_ID,
     RET_BTF_ID_OR_NULL,
-    RET_NEVER, /* ends the program when it succeeds (tail call); an integer when it fails */
+    RET_MAP_VALUE, /* value_size bytes of the map in the CONST_MAP argument, never NULL */
+    RET_NEVER,     /* ends the program when it succeeds (tail call); an integer when it fails */
     RET_KINDS
 };
 
@@ -83,7 +89,17 @@ enum {
                                     * conformance suite's helper 5, never set for a loaded program's helpers */
 };
 
+enum {
+    HELPER_ACQUIRES = 1u << 7, /* what it returns, if not NULL, must be given to a helper that releases it */
+    HELPER_RELEASES = 1u << 8, /* gives up the reference that its first argument of a socket kind holds */
+    HELPER_ASYNC = 1u << 9,    /* its callback runs later, on its own: not in its caller's frames (timers) */
+};
+
 enum { HELPER_ARGS = 5 };
+
+#ifdef __GNUC__ /* rows of tables end where the rest is zero */
+#pragma GCC diagnostic ignored "-Wmissing-field-initializers"
+#endif
 
 /* A helper as seen from a program.  `id` per personality, -1 where it has none.  The implementation stands beside it
  * in src/helpers (struct helper, core/helper.h); verification-only rows have none. */
@@ -93,8 +109,9 @@ struct helper_proto {
     enum ret_kind ret;
     enum arg_kind args[HELPER_ARGS];
     uint32_t flags;
-    uint64_t map_kinds; /* bit n: Linux map kind n is allowed as ARG_CONST_MAP; 0: any */
-    uint8_t max_irql;   /* highest IRQL at which it may run: 0 PASSIVE, 1 APC, 2 DISPATCH */
+    uint64_t map_kinds;              /* bit n: Linux map kind n is allowed as ARG_CONST_MAP; 0: any */
+    uint8_t max_irql;                /* highest IRQL at which it may run: 0 PASSIVE, 1 APC, 2 DISPATCH */
+    uint8_t fixed_size[HELPER_ARGS]; /* bytes of each ARG_FIXED_MEM argument */
 };
 
 enum field_kind {
@@ -105,6 +122,9 @@ enum field_kind {
     FIELD_MEMORY,      /* pointer to the first byte of some other region (app_id_start) */
     FIELD_MEMORY_END,
     FIELD_SOCKET_OR_NULL,
+    FIELD_SOCKET,
+    FIELD_SOCK_COMMON_OR_NULL,
+    FIELD_FLOW_KEYS, /* pointer to a struct bpf_flow_keys */
     FIELD_BYTES, /* an array, as long where the provider keeps it: any part may be loaded or, with FIELD_WRITE, stored
                   */
 };
@@ -144,15 +164,38 @@ struct return_map {
     uint32_t otherwise; /* the provider's number for a value outside the range */
 };
 
+enum {
+    CONTRACT_VERIFY_ONLY = 1u << 0,  /* no hook here runs it: for verification and listings */
+    CONTRACT_PACKET_WRITE = 1u << 1, /* packet bytes may be stored to */
+    CONTRACT_LEGACY_LOADS = 1u << 2, /* packet loads of classic BPF are allowed */
+    CONTRACT_ANY_RETURN = 1u << 3,   /* any value may be returned, where no attach type's row says otherwise: `returns`
+                                      * says what each will mean, not what the verifier asks for */
+};
+
+/* The return range of one attach type, where it differs from the type's. */
+struct attach_returns {
+    enum personality personality;
+    uint32_t attach_type; /* in that personality's numbers */
+    struct return_range range;
+};
+
 struct program_contract {
     const char *name; /* "xdp" */
     struct guid guid;
     uint32_t type[PERSONALITIES]; /* number; 0 where that personality lacks it */
     struct context_layout context[PERSONALITIES];
     struct return_map returns[PERSONALITIES];
-    uint32_t real_size;                        /* bytes of the provider's context */
-    const struct helper_proto *const *helpers; /* its own, beside the general ones; NULL-terminated, may be NULL */
+    uint32_t real_size;                          /* bytes of the provider's context */
+    const struct helper_proto *const *helpers;   /* its own, beside the general ones; NULL-terminated, may be NULL */
+    uint32_t flags;                              /* CONTRACT_ */
+    const struct attach_returns *attach_returns; /* attach_returns_count rows; a type without one has `returns` */
+    uint32_t attach_returns_count;
 };
+
+/* What a pointer that is not to plain memory points at, field by field; a load may take any part of a field that has
+ * FIELD_NARROW.  Linux's layouts (struct bpf_sock …), for verification. */
+enum contract_object { CONTRACT_SOCK_COMMON, CONTRACT_SOCK, CONTRACT_TCP_SOCK, CONTRACT_FLOW_KEYS, CONTRACT_OBJECTS };
+const struct context_layout *contract_object_layout(enum contract_object object);
 
 /* Section name to type and attach type (libbpf's SEC names; efW's).  `prefix` ends in '/' where something may follow.
  */
@@ -201,6 +244,15 @@ const char *contract_program_helper_name(enum personality personality, uint32_t 
 /* The program types whose hooks are here, and the one that has this number in a personality; NULL for another. */
 extern const struct program_contract contract_xdp, contract_bind;
 const struct program_contract *contract_program(enum personality personality, uint32_t type);
+
+/* The range that a program of this type and attach type must return from; false: any value will do. */
+bool contract_return_range(const struct program_contract *contract, enum personality personality, uint32_t attach_type,
+                           struct return_range *range);
+
+/* The prototype of every helper of Linux 6.18 and efW by id, where programs of the personality's type `type` may call
+ * it; NULL otherwise.  Helpers that are implemented have their contract beside their body (core/helper.h), which comes
+ * first for the types that a hook here runs. */
+const struct helper_proto *contract_helper_proto(enum personality personality, uint32_t type, int32_t id);
 
 /* A struct guid's initialiser from the parts of its text: the first three as numbers, the rest byte by byte. */
 #define GUID_BYTES(a, b, c, d0, d1, d2, d3, d4, d5, d6, d7)                                                            \

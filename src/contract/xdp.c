@@ -46,4 +46,5 @@ const struct program_contract contract_xdp = {
     .returns =
         {[PERSONALITY_LINUX] = {{ABORTED, REDIRECT}, NULL, ABORTED}, [PERSONALITY_EFW] = {{1, 3}, efw_verdicts, DROP}},
     .real_size = REAL_SIZE,
+    .flags = CONTRACT_PACKET_WRITE | CONTRACT_ANY_RETURN,
 };
