@@ -410,6 +410,8 @@ int bpf_object__pin_programs(struct bpf_object *obj, const char *path)
 {
     if (!obj || !obj->loaded)
         return api_fail(ENOENT);
+    if (!path)
+        return api_fail(EINVAL);
     for (uint32_t i = 0; i < obj->elf.program_count; i++) {
         int result = pin_verb(obj, i, path, bpf_program__pin);
         if (result) {
@@ -425,6 +427,8 @@ int bpf_object__unpin_programs(struct bpf_object *obj, const char *path)
 {
     if (!obj)
         return api_fail(ENOENT);
+    if (!path)
+        return api_fail(EINVAL);
     for (uint32_t i = 0; i < obj->elf.program_count; i++) {
         int result = pin_verb(obj, i, path, bpf_program__unpin);
         if (result)

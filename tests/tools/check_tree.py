@@ -28,6 +28,7 @@ DIRECT = {
     "btf": ["base"],
     "image": ["isa", "btf", "contract"],
     "elf": ["image"],
+    "verify": ["image"],
     "engine": ["image"],
     "core": ["engine", "platform"],
     "maps": ["core"],
