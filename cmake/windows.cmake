@@ -2,14 +2,16 @@
 add_compile_definitions(_WIN32_WINNT=0x0A00 NTDDI_VERSION=0x0A000002)
 set(not_on_windows "/xdp_af_packet\\.c$|/core/client\\.c$")
 
-# driver(NAME SOURCES source… LIBRARIES library… [DEFINITIONS …]): a kernel driver bin/NAME.sys with its NAME.pdb.  All
-# code in it, the shared rooms too, is compiled for the kernel: no red zone, no stack probes, no libc but what
+# driver(NAME SOURCES source… LIBRARIES library… [FOLDER folder]): a kernel driver bin/NAME.sys with its NAME.pdb.  All code in it, the shared rooms too, is compiled for the kernel: no red zone, no stack probes, no libc but what
 # ntoskrnl.exe exports, unwind data for every function, control flow guard.
 function(driver name)
-  cmake_parse_arguments(DRIVER "" "" "SOURCES;LIBRARIES;DEFINITIONS" ${ARGN})
+  cmake_parse_arguments(DRIVER "" "FOLDER" "SOURCES;LIBRARIES" ${ARGN})
+  if(NOT DRIVER_FOLDER)
+    set(DRIVER_FOLDER ${CMAKE_RUNTIME_OUTPUT_DIRECTORY})
+  endif()
   add_executable(${name} ${DRIVER_SOURCES})
-  set_target_properties(${name} PROPERTIES SUFFIX .sys C_STANDARD 17 C_EXTENSIONS ON POSITION_INDEPENDENT_CODE OFF)
-  target_compile_definitions(${name} PRIVATE WINBPF_KERNEL ${DRIVER_DEFINITIONS})
+  set_target_properties(${name} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${DRIVER_FOLDER} SUFFIX .sys C_STANDARD 17 C_EXTENSIONS ON POSITION_INDEPENDENT_CODE OFF)
+  target_compile_definitions(${name} PRIVATE WINBPF_KERNEL)
   target_compile_options(${name} PRIVATE
     $<$<COMPILE_LANGUAGE:C>:-g -gcodeview -ffreestanding -fms-extensions -fgnu89-inline -fasynchronous-unwind-tables
     -mno-stack-arg-probe -mno-red-zone -mguard=cf -Wframe-larger-than=5120 -Wno-missing-prototypes
@@ -18,7 +20,7 @@ function(driver name)
   target_link_options(${name} PRIVATE
     -shared -nostdlib -nostartfiles -Wl,--subsystem,native:10.0 -Wl,--entry,DriverEntry -Wl,--image-base,0x140000000
     -Wl,--dynamicbase,--nxcompat,--high-entropy-va -Wl,--exclude-all-symbols -Wl,--gc-sections
-    -Wl,-Xlink=-guard:cf -Wl,--no-insert-timestamp -Wl,--pdb=${CMAKE_RUNTIME_OUTPUT_DIRECTORY}/${name}.pdb)
+    -Wl,-Xlink=-guard:cf -Wl,--no-insert-timestamp -Wl,--pdb=${DRIVER_FOLDER}/${name}.pdb)
   target_link_libraries(${name} PRIVATE ${DRIVER_LIBRARIES} ntoskrnl hal)
 endfunction()
 

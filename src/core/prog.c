@@ -376,6 +376,7 @@ static ALWAYS_INLINE enum result run_once(struct prog *prog, uint32_t cpu, void 
     if (scratch) {
         taken = (uint32_t *)(void *)(scratch + cpu * scratch_stride);
         run.scratch = *taken ? NULL : (uint8_t *)taken + SCRATCH_HEAD;
+        run.scratch_size = run.scratch ? engine->scratch_size : 0;
         taken = run.scratch ? taken : NULL;
         if (taken)
             *taken = 1;

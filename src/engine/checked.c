@@ -113,6 +113,7 @@ struct machine {
     const struct region *slot_region[ISA_FRAMES * ISA_STACK_SIZE / 8];
 };
 
+enum { MACHINE_SIZE = (sizeof(struct machine) + 63) & ~63 };
 enum { SHADOW_DISTANCE = sizeof(uint64_t) * ISA_FRAMES * ISA_STACK_SIZE / 8 };
 _Static_assert(offsetof(struct machine, shadow) - offsetof(struct machine, stack) == SHADOW_DISTANCE,
                "a stack byte's shadow is at a fixed distance");
@@ -1145,7 +1146,9 @@ dispatch_kind:
                 context_header(m->context)->tail_target = target;
                 goto end_with_zero;
             }
-            enum result result = op_tail_run(target, m->context, &r[0]);
+            enum result result =
+                op_tail_run(target, m->context, run->scratch ? (uint8_t *)run->scratch + MACHINE_SIZE : NULL,
+                            run->scratch ? run->scratch_size - MACHINE_SIZE : 0, &r[0]);
             if (result != RESULT_OK) {
                 stop(m, FAULT_CALL, "the program it tail-called failed");
                 goto fault;
@@ -1289,7 +1292,7 @@ static enum result run_code(const struct code *code_, struct run *run)
     uint64_t context = (uint64_t)(uintptr_t)run->context;
 
 #ifdef WINBPF_KERNEL
-    if (!m)
+    if (!m || run->scratch_size < MACHINE_SIZE)
         return RESULT_NO_MEMORY;
 #endif
     m->code = code;
@@ -1637,7 +1640,7 @@ static enum result compile(const struct binding *binding, const struct allocator
 }
 
 #ifdef WINBPF_KERNEL
-enum { SCRATCH_SIZE = sizeof(struct machine) };
+enum { SCRATCH_SIZE = 2 * MACHINE_SIZE }; /* one to run in, one for another engine's program called from a subprogram */
 #else
 enum { SCRATCH_SIZE = 0 };
 #endif

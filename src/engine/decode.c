@@ -357,11 +357,12 @@ const struct engine_tail *op_tail_target(const struct op_code *code, void *conte
     return target;
 }
 
-enum result op_tail_run(const struct engine_tail *target, void *context, uint64_t *r0)
+enum result op_tail_run(const struct engine_tail *target, void *context, void *scratch, size_t scratch_size,
+                        uint64_t *r0)
 {
     struct context_header *header = context_header(context);
     while (target) {
-        struct run run = {.context = context};
+        struct run run = {.context = context, .scratch = scratch, .scratch_size = scratch_size};
         enum result result;
         header->tail_target = NULL;
         result = target->code->engine->run(target->code, &run);

@@ -122,7 +122,8 @@ struct run {
     uint64_t budget;          /* checked: instructions allowed; 0: the engine's default (4 million) */
     uint64_t r0;              /* out */
     struct code_fault *fault; /* checked: out, may be NULL */
-    void *scratch;            /* engine->scratch_size bytes of nobody else's for the run's length, 64-byte aligned */
+    void *scratch;            /* nobody else's for the run's length, 64-byte aligned; at least engine->scratch_size */
+    size_t scratch_size;      /* bytes there */
 };
 
 struct code;
@@ -136,7 +137,7 @@ struct engine {
     /* RESULT_OK with run->r0; checked: RESULT_FAULT with run->fault filled in. */
     enum result (*run)(const struct code *code, struct run *run);
     void (*destroy)(struct code *code);
-    size_t scratch_size; /* what a run needs beside the C stack: in a kernel, whose stacks are small; 0 elsewhere */
+    size_t scratch_size; /* what a run wants beside the C stack: in a kernel, whose stacks are small; 0 elsewhere */
 };
 
 extern const struct engine engine_interp, engine_checked, engine_jit;

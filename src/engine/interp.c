@@ -190,7 +190,7 @@ dispatch:
                 context_header(context)->tail_target = target;
                 goto end_with_zero;
             }
-            enum result result = op_tail_run(target, context, &r[0]);
+            enum result result = op_tail_run(target, context, NULL, 0, &r[0]);
             if (result != RESULT_OK)
                 return result;
             goto leave;

@@ -2350,6 +2350,7 @@ enum result jit_x64_compile(const struct jit_target *target, const struct bindin
     memset(pages + data_size + code_size, 0xcc, size - data_size - code_size); /* int3 */
     result = exec->seal(exec->self, pages, size, data_size);
     if (result != RESULT_OK) {
+        diag_error(diag, "the system refuses to make memory executable");
         exec->free(exec->self, pages, size);
         goto failed;
     }

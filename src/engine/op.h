@@ -69,8 +69,10 @@ struct engine_tail *const *op_tails(const struct op_code *code, uint64_t handle,
 /* The target of a tail call through the map `handle` at `index`, counted, or NULL when it must fail. */
 const struct engine_tail *op_tail_target(const struct op_code *code, void *context, uint64_t handle, uint32_t index);
 
-/* A tail call below the first frame to another engine's program: runs it, and what it tail-calls, to the end. */
-enum result op_tail_run(const struct engine_tail *target, void *context, uint64_t *r0);
+/* A tail call below the first frame to another engine's program: runs it, and what it tail-calls, to the end, with
+ * what scratch memory is left. */
+enum result op_tail_run(const struct engine_tail *target, void *context, void *scratch, size_t scratch_size,
+                        uint64_t *r0);
 
 static inline bool op_is_second(const struct op_code *code, uint32_t at)
 {

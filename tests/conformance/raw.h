@@ -26,6 +26,18 @@
 #include "isa/isa.h"
 #include "platform/os.h"
 
+/* Memory for a run, aligned to 64 bytes; who has no C library brings his own. */
+#ifndef RAW_ALLOC
+#ifdef _WIN32
+#include <malloc.h>
+#define RAW_ALLOC(size)  _aligned_malloc(size, 64)
+#define RAW_FREE(memory) _aligned_free(memory)
+#else
+#define RAW_ALLOC(size)  aligned_alloc(64, size)
+#define RAW_FREE(memory) free(memory)
+#endif
+#endif
+
 enum { RAW_MAPS = 4, RAW_TAILS = 4, RAW_KIND_ARRAY = 2, RAW_KIND_PROG_ARRAY = 3 };
 
 static uint64_t raw_gather_bytes(uint64_t a, uint64_t b, uint64_t c, uint64_t d, uint64_t e, void *context)
@@ -270,13 +282,19 @@ static inline void raw_close(struct raw *raw)
 static inline enum result raw_run(const struct raw *raw, uint8_t *memory, size_t length, uint64_t *r0,
                                   struct code_fault *fault)
 {
-    struct context_header *header = aligned_alloc(64, (sizeof(*header) + length + 63 + 64) / 64 * 64);
+    struct context_header *header = RAW_ALLOC((sizeof(*header) + length + 63 + 64) / 64 * 64);
     const struct code *code = raw->code;
     enum result result;
     struct run run = {.raw_length = length, .budget = (uint64_t)1 << 30, .fault = fault};
 
-    if (!header)
+    run.scratch_size = code->engine->scratch_size;
+    if (run.scratch_size)
+        run.scratch = RAW_ALLOC((run.scratch_size + 63) / 64 * 64);
+    if (!header || (run.scratch_size && !run.scratch)) {
+        RAW_FREE(run.scratch);
+        RAW_FREE(header);
         return RESULT_NO_MEMORY;
+    }
     memset(header, 0, sizeof(*header));
     run.context = header + 1;
     if (length)
@@ -294,7 +312,8 @@ static inline enum result raw_run(const struct raw *raw, uint8_t *memory, size_t
     if (length)
         memcpy(memory, run.context, length);
     *r0 = run.r0;
-    free(header);
+    RAW_FREE(run.scratch);
+    RAW_FREE(header);
     return result;
 }
 
