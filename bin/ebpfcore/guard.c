@@ -5,6 +5,10 @@
  * and dispatches jump.
  */
 #if defined(__x86_64__)
+#define JUMP_TO_TARGET "jmp *%rax\n"
+#elif defined(__aarch64__)
+#define JUMP_TO_TARGET "br x15\n" /* the register that check routines are given; nothing dispatches here */
+#endif
 __asm__(".section .00cfg,\"dr\"\n"
         ".balign 8\n"
         ".globl __guard_check_icall_fptr\n"
@@ -13,8 +17,7 @@ __asm__(".section .00cfg,\"dr\"\n"
         "__guard_dispatch_icall_fptr: .quad Lguard_dispatch\n"
         ".text\n"
         "Lguard_check: ret\n"
-        "Lguard_dispatch: jmp *%rax\n"
-        ".section .rdata,\"dr\"\n"
+        "Lguard_dispatch: " JUMP_TO_TARGET ".section .rdata,\"dr\"\n"
         ".balign 16\n"
         ".globl _load_config_used\n"
         "_load_config_used:\n"
@@ -32,4 +35,3 @@ __asm__(".section .00cfg,\"dr\"\n"
         ".quad __guard_longjmp_count\n"
         ".zero 0x140 - 0xc0\n"
         ".text\n");
-#endif
