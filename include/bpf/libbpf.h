@@ -84,7 +84,7 @@ struct bpf_object_open_opts {
     const char *object_name;
     bool relaxed_maps;
     const char *pin_root_path;
-    long : 64;
+    long long : 64;
     const char *kconfig;
     const char *btf_custom_path;
     char *kernel_log_buf;

@@ -6,7 +6,6 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 #include "api/local.h"
 #include "api/object_impl.h"
 #include "bpf/bpf.h"
@@ -70,7 +69,7 @@ void btf__free(struct btf *btf)
     if (!btf || libbpf_get_error(btf))
         return;
     if (holder->fd >= 0)
-        close(holder->fd);
+        api_close(holder->fd);
     arena_release(&holder->arena);
     free(holder);
 }
@@ -99,7 +98,7 @@ struct btf *btf__load_from_kernel_by_id(__u32 id)
         error = btf ? 0 : errno;
     }
     free(bytes);
-    close(fd);
+    api_close(fd);
     return btf ? btf : api_null(error);
 }
 

@@ -5,7 +5,6 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 #include "api/object_impl.h"
 #include "bpf/bpf.h"
 
@@ -19,7 +18,7 @@ struct bpf_link *api_link(int fd)
 {
     struct bpf_link *link = calloc(1, sizeof *link);
     if (!link) {
-        close(fd);
+        api_close(fd);
         return api_null(ENOMEM);
     }
     link->fd = fd;
@@ -122,7 +121,7 @@ int bpf_link__destroy(struct bpf_link *link)
         return 0;
     /* Disconnected: the attachment outlives this structure, so its descriptor stays open with the process. */
     if (!link->disconnected || link->pin_path)
-        close(link->fd);
+        api_close(link->fd);
     free(link->pin_path);
     free(link);
     return 0;

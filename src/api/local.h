@@ -16,21 +16,66 @@
 #include "bpf/libbpf.h"
 #include "core/client.h"
 
-struct map;
+/* ---- the system behind the library: in_process.c (the core in this process) or over_wire.c (a driver) ---- */
 
 /* Supplied by the entry point that is linked in: starts the core in this process.  Called once. */
 enum result api_start(void);
-/* Sees to it that the core runs: 0 or -errno. */
+/* Sees to it that the system can be reached: 0 or -errno. */
 int api_ready(void);
 
-/* One command to the core, which is started first if need be. >= 0, or -errno with errno set.  `personality` decides
- * whose numbers `attr` speaks. */
-int api_bpf(enum bpf_cmd command, union bpf_attr *attr, unsigned size);
-int api_bpf_as(enum personality_of_caller numbers, enum bpf_cmd command, union bpf_attr *attr, unsigned size);
+/* Whose numbers the library's own functions speak: Linux's in libbpf, ebpf-for-windows' in ebpfapi.dll. */
+extern const enum personality_of_caller api_numbers;
 
-/* The object behind a map's descriptor, referenced (REF_LOOKUP), or NULL. */
-struct map *api_map_get(int fd);
-void api_map_put(struct map *map);
+/* One command.  >= 0, or -errno with errno set.  `numbers` decides whose numbers `attr` speaks. */
+int api_bpf_as(enum personality_of_caller numbers, enum bpf_cmd command, union bpf_attr *attr, unsigned size);
+static inline int api_bpf(enum bpf_cmd command, union bpf_attr *attr, unsigned size)
+{
+    return api_bpf_as(api_numbers, command, attr, size);
+}
+
+/* As close() and dup() on the descriptors that bpf() gave. */
+int api_close(int fd);
+int api_dup(int fd);
+
+/* Removes a pin: the counterpart of BPF_OBJ_PIN that Linux leaves to unlink(). */
+int api_unpin(const char *path);
+
+/* A map's pages in this process; *out is NULL, without an error, where the map has none to share. */
+int api_pages_map(int fd, size_t length, bool writable, void **out);
+void api_pages_unmap(void *pages, size_t length);
+
+/* A ring: its two positions, and its data twice in a row.  It stays when its descriptor is closed. */
+struct api_ring {
+    uint64_t *consumer;       /* ours to write */
+    const uint64_t *producer; /* the rest is read-only */
+    const uint8_t *data;
+    uint64_t mask;
+};
+/* What wakes up when one of its rings has something new. */
+struct api_waiter;
+int api_waiter_create(struct api_waiter **out);
+void api_waiter_destroy(struct api_waiter *waiter);
+/* Before any ring's positions are read: what came until now is no reason to wake up. */
+void api_waiter_reset(struct api_waiter *waiter);
+int api_waiter_wait(struct api_waiter *waiter, int timeout_ms);
+/* What an application may wait for itself: an epoll descriptor, an event's handle. */
+intptr_t api_waiter_handle(const struct api_waiter *waiter);
+/* -EINVAL for maps of other kinds. */
+int api_ring_open(int fd, struct api_waiter *waiter, struct api_ring **out);
+void api_ring_reset(struct api_ring *ring); /* as api_waiter_reset, for one */
+void api_ring_close(struct api_ring *ring);
+
+/* What ring_buffer__poll() waits for. */
+intptr_t api_ring_wait_handle(const struct ring_buffer *rb);
+
+/* The error number that bpf() has for a result, here. */
+int api_errno(enum result result);
+void api_set_errno(int error);
+/* Bytes that can be mapped by themselves, of which a ring's size is a multiple. */
+size_t api_page_size(void);
+uint32_t api_cpu_count(void);
+
+/* ---- the library's own ---- */
 
 int api_fail(int error); /* positive errno */
 void *api_null(int error);
@@ -40,9 +85,6 @@ WINBPF_PRINTF(2, 3)
 void api_print(enum libbpf_print_level level, const char *format, ...);
 #define api_warn(...) api_print(LIBBPF_WARN, "libbpf: " __VA_ARGS__)
 #define api_info(...) api_print(LIBBPF_INFO, "libbpf: " __VA_ARGS__)
-
-/* Removes a pin: the counterpart of BPF_OBJ_PIN that Linux leaves to unlink(). */
-int api_unpin(const char *path);
 
 /* Option structures: is this one as long as it says, with nothing but zeros in what we do not know? */
 bool api_opts_valid(const void *opts, size_t known);

@@ -7,11 +7,9 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 #include "api/object_impl.h"
 #include "bpf/bpf.h"
 #include "core/map.h"
-#include "platform/os.h"
 
 uint32_t api_map_kind(const struct bpf_object *object, uint32_t linux_kind)
 {
@@ -73,7 +71,7 @@ int api_map_init(struct bpf_object *object, uint32_t index)
 static void drop_value(struct bpf_map *map)
 {
     if (map->value_shared)
-        os_shared_unmap(map->value, map->value_size);
+        api_pages_unmap(map->value, map->value_size);
     else
         free(map->value);
     map->value = NULL;
@@ -83,9 +81,9 @@ void api_map_close(struct bpf_map *map)
 {
     drop_value(map);
     if (map->fd >= 0)
-        close(map->fd);
+        api_close(map->fd);
     if (map->inner_fd >= 0)
-        close(map->inner_fd);
+        api_close(map->inner_fd);
     free(map->name);
     free(map->pin_path);
 }
@@ -97,7 +95,7 @@ static bool is_power_of_two(uint32_t x)
 
 static uint32_t entries_of(const struct bpf_map *map)
 {
-    uint32_t entries = map->spec.max_entries, page = (uint32_t)os_page_size();
+    uint32_t entries = map->spec.max_entries, page = (uint32_t)api_page_size();
     if (map->spec.kind == BPF_MAP_TYPE_PERF_EVENT_ARRAY && !entries)
         return (uint32_t)libbpf_num_possible_cpus();
     if (map->spec.kind == BPF_MAP_TYPE_RINGBUF && entries && (entries % page || !is_power_of_two(entries))) {
@@ -166,7 +164,7 @@ static int reuse_pinned(struct bpf_map *map)
         result = -EINVAL;
     }
     if (result) {
-        close(fd);
+        api_close(fd);
         return result;
     }
     map->fd = fd;
@@ -177,20 +175,14 @@ static int reuse_pinned(struct bpf_map *map)
 /* Application and program see one memory where the core can share the map's pages. */
 static int share_value(struct bpf_map *map)
 {
-    struct map *live = api_map_get(map->fd);
-    void *pages = NULL;
-    if (!live)
-        return -errno;
-    struct os_shared *shared = live->ops->shared ? live->ops->shared(live) : NULL;
-    enum result result =
-        shared ? os_shared_map_client(shared, 0, map->value_size, !map->spec.frozen, &pages) : RESULT_OK;
+    void *pages;
+    int result = api_pages_map(map->fd, map->value_size, !map->spec.frozen, &pages);
     if (pages) {
         drop_value(map);
         map->value = pages;
         map->value_shared = true;
     }
-    api_map_put(live);
-    return -result_errno(result);
+    return result;
 }
 
 static int give_contents(struct bpf_map *map)
@@ -227,7 +219,7 @@ int api_map_load(struct bpf_map *map)
         if (!result)
             result = map->fd = create(map, inner_fd);
         if (temporary && inner_fd >= 0)
-            close(inner_fd);
+            api_close(inner_fd);
         if (result > 0)
             result = 0;
         if (!result && map->section) {
@@ -338,17 +330,17 @@ int bpf_map__reuse_fd(struct bpf_map *map, int fd)
     int result = bpf_obj_get_info_by_fd(fd, &info, &size);
     if (result)
         return result;
-    int copy = dup(fd);
+    int copy = api_dup(fd);
     char *name = strdup(map->section ? map->name : info.name[0] ? info.name : map->name);
     if (copy < 0 || !name) {
         int error = copy < 0 ? errno : ENOMEM;
         if (copy >= 0)
-            close(copy);
+            api_close(copy);
         free(name);
         return api_fail(error);
     }
     if (map->fd >= 0)
-        close(map->fd);
+        api_close(map->fd);
     free(map->name);
     map->fd = copy;
     map->name = name;
@@ -368,7 +360,7 @@ int bpf_map__set_inner_map_fd(struct bpf_map *map, int fd)
         return api_fail(EINVAL);
     if (map->inner_fd >= 0)
         return api_fail(EINVAL);
-    int copy = dup(fd);
+    int copy = api_dup(fd);
     if (copy < 0)
         return api_fail(errno);
     map->inner_fd = copy;

@@ -4,11 +4,9 @@
  * programs loaded, then the slots filled in that point at maps and programs.
  */
 #include <errno.h>
-#include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 #include "api/object_impl.h"
 #include "bpf/bpf.h"
 #include "platform/os.h"
@@ -102,22 +100,21 @@ struct bpf_object *bpf_object__open_mem(const void *obj_buf, size_t obj_buf_sz, 
     return open_bytes(copy, obj_buf_sz, NULL, NULL, ELF_PERSONALITY_AUTO, opts);
 }
 
+#ifdef _WIN32
+#define READ_MODE "rb"
+#else
+#define READ_MODE "rbe"
+#endif
+
+/* A pipe does not say how long it is, and a file may grow meanwhile: so until its end. */
 static int read_file(const char *path, uint8_t **out, size_t *size)
 {
-    struct stat facts;
-    int fd = open(path, O_RDONLY | O_CLOEXEC), error = 0;
-    if (fd < 0)
+    size_t got = 0, room = 1 << 16;
+    FILE *file = fopen(path, READ_MODE);
+    if (!file)
         return errno;
-    uint8_t *bytes = NULL;
-    size_t got = 0;
-    if (fstat(fd, &facts))
-        error = errno;
-    else if (S_ISDIR(facts.st_mode) || facts.st_size > FILE_MAX)
-        error = S_ISDIR(facts.st_mode) ? EISDIR : EFBIG;
-    /* A pipe does not say how long it is, and a file may grow meanwhile. */
-    size_t room = error ? 0 : (S_ISREG(facts.st_mode) ? (size_t)facts.st_size : 0) + 4096;
-    if (!error && !(bytes = malloc(room)))
-        error = ENOMEM;
+    uint8_t *bytes = malloc(room);
+    int error = bytes ? 0 : ENOMEM;
     while (!error) {
         if (got == room) {
             uint8_t *more = room < FILE_MAX ? realloc(bytes, room * 2) : NULL;
@@ -127,14 +124,14 @@ static int read_file(const char *path, uint8_t **out, size_t *size)
             bytes = more;
             room *= 2;
         }
-        ssize_t part = read(fd, bytes + got, room - got);
-        if (part < 0 && errno != EINTR)
-            error = errno;
-        if (!part)
+        size_t part = fread(bytes + got, 1, room - got, file);
+        got += part;
+        if (!part && ferror(file))
+            error = errno ? errno : EIO;
+        else if (!part)
             break;
-        got += part > 0 ? (size_t)part : 0;
     }
-    close(fd);
+    fclose(file);
     if (error)
         free(bytes);
     else
@@ -170,7 +167,7 @@ struct bpf_object *bpf_object__open(const char *path)
 static void close_fd(int *fd)
 {
     if (*fd >= 0)
-        close(*fd);
+        api_close(*fd);
     *fd = -1;
 }
 

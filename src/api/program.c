@@ -6,7 +6,6 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 #include "api/object_impl.h"
 #include "bpf/bpf.h"
 #include "contract/contract.h"
@@ -296,7 +295,7 @@ void bpf_program__unload(struct bpf_program *prog)
     if (!prog)
         return;
     if (prog->fd >= 0)
-        close(prog->fd);
+        api_close(prog->fd);
     prog->fd = -1;
 }
 

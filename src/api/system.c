@@ -1,100 +1,29 @@
 /* SPDX-License-Identifier: MIT
  *
- * The library's connection to the system: starting it, commands, errors, messages, options.
+ * What the library is made with: errors, messages, options.
  */
 #include <errno.h>
-#include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
 #include "api/local.h"
 #include "bpf/bpf.h"
-#include "core/core.h"
-#include "base/list.h"
-#include "core/map.h"
-#include "core/object.h"
-#include "core/pin.h"
-#include "platform/os.h"
-
-static pthread_once_t once = PTHREAD_ONCE_INIT;
-static enum result start_result;
-
-static struct client *process, efw;
-
-static void start(void)
-{
-    start_result = api_start();
-    if (start_result)
-        return;
-    process = client_process();
-    efw = *process; /* the same handles and memory, other numbers */
-    efw.numbers = CALLER_EFW;
-}
-
-int api_ready(void)
-{
-    pthread_once(&once, start);
-    return api_result(start_result);
-}
-
-int api_bpf_as(enum personality_of_caller numbers, enum bpf_cmd command, union bpf_attr *attr, unsigned size)
-{
-    int64_t value = 0;
-    pthread_once(&once, start);
-    if (start_result)
-        return api_result(start_result);
-    struct client *client = numbers == CALLER_EFW ? &efw : process;
-    enum result result = core_command(client, (uint32_t)command, (uint64_t)(uintptr_t)attr, (uint32_t)size, &value);
-    return result ? api_result(result) : (int)value;
-}
-
-int api_bpf(enum bpf_cmd command, union bpf_attr *attr, unsigned size)
-{
-    return api_bpf_as(CALLER_LINUX, command, attr, size);
-}
-
-struct map *api_map_get(int fd)
-{
-    struct object *object;
-    uint32_t flags;
-    pthread_once(&once, start);
-    if (start_result)
-        return api_null(result_errno(start_result));
-    enum result result = process->ops->handle_get(process, fd, &object, &flags);
-    if (result)
-        return api_null(result_errno(result));
-    if (object->kind != OBJECT_MAP) {
-        object_put(object, REF_LOOKUP);
-        return api_null(EINVAL);
-    }
-    return container_of(object, struct map, object);
-}
-
-void api_map_put(struct map *map)
-{
-    object_put(&map->object, REF_LOOKUP);
-}
-
-int api_unpin(const char *path)
-{
-    pthread_once(&once, start);
-    return api_result(start_result ? start_result : pin_remove(path));
-}
+#include "platform/atomic.h"
 
 int api_fail(int error)
 {
-    errno = error;
+    api_set_errno(error);
     return -error;
 }
 
 void *api_null(int error)
 {
-    errno = error;
+    api_set_errno(error);
     return NULL;
 }
 
 int api_result(enum result result)
 {
-    return result ? api_fail(result_errno(result)) : 0;
+    return result ? api_fail(api_errno(result)) : 0;
 }
 
 static int print_default(enum libbpf_print_level level, const char *format, va_list arguments)
@@ -175,7 +104,7 @@ const char *libbpf_version_string(void)
 
 int libbpf_num_possible_cpus(void)
 {
-    return (int)os_cpu_count();
+    return (int)api_cpu_count();
 }
 
 int libbpf_set_strict_mode(enum libbpf_strict_mode mode)

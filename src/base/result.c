@@ -5,12 +5,12 @@
 #include "base/result.h"
 
 struct result_row {
-    int error;
+    int error, msvc;
     const char *text;
 };
 
 static const struct result_row rows[RESULT_COUNT] = {
-#define RESULT(name, errno_, text_) [RESULT_##name] = {errno_, text_},
+#define RESULT(name, errno_, msvc_, text_) [RESULT_##name] = {errno_, msvc_, text_},
 #include "base/result.def"
 #undef RESULT
 };
@@ -18,6 +18,11 @@ static const struct result_row rows[RESULT_COUNT] = {
 int result_errno(enum result result)
 {
     return (unsigned)result < RESULT_COUNT ? rows[result].error : rows[RESULT_INVALID].error;
+}
+
+int result_msvc_errno(enum result result)
+{
+    return (unsigned)result < RESULT_COUNT ? rows[result].msvc : rows[RESULT_INVALID].msvc;
 }
 
 const char *result_text(enum result result)

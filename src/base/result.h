@@ -8,7 +8,7 @@
 #define WINBPF_BASE_RESULT_H
 
 enum result {
-#define RESULT(name, errno_, text) RESULT_##name,
+#define RESULT(name, errno_, msvc, text) RESULT_##name,
 #include "base/result.def"
 #undef RESULT
     RESULT_COUNT
@@ -16,6 +16,8 @@ enum result {
 
 /* The Linux errno (positive; 0 for RESULT_OK). */
 int result_errno(enum result result);
+/* The same in Microsoft's C runtime, as callers of ebpfapi.dll know it. */
+int result_msvc_errno(enum result result);
 
 /* A short lower-case text without a full stop; static storage. */
 const char *result_text(enum result result);

@@ -4,10 +4,12 @@
  * who sent it.  One such client lives as long as its message, so commands of one sender do not share it.
  */
 #include "wire/server.h"
+#include <linux/bpf.h>
 #include <string.h>
 #include "base/checked.h"
 #include "core/core.h"
 #include "core/map.h"
+#include "core/pin.h"
 #include "platform/os.h"
 
 struct call {
@@ -91,11 +93,58 @@ static const struct client_ops call_ops = {
     .cancelled = cancelled,
 };
 
+/* A path of the client's, as a command reads one. */
+static enum result read_path(struct client *client, uint64_t from, char path[PIN_PATH_SIZE])
+{
+    for (size_t i = 0; i < PIN_PATH_SIZE; i++) {
+        enum result result = client->ops->read(client, path + i, from + i, 1);
+        if (result || !path[i])
+            return result;
+    }
+    return RESULT_NAME_TOO_LONG;
+}
+
+static enum result unpin(struct client *client, const union bpf_attr *attr)
+{
+    char path[PIN_PATH_SIZE];
+    enum result result = read_path(client, attr->pathname, path);
+    return result ? result : pin_remove(path);
+}
+
+static enum result next_pin(struct client *client, const union bpf_attr *attr, int64_t *value)
+{
+    char path[PIN_PATH_SIZE], next[PIN_PATH_SIZE];
+    enum object_kind kind;
+    uint32_t id;
+    enum result result = read_path(client, attr->key, path);
+    if (!result)
+        result = pin_next(path, next, &kind, &id);
+    if (result)
+        return result;
+    *value = kind;
+    return client->ops->write(client, attr->value, next, strlen(next) + 1);
+}
+
+/* A command of ours; its attr must be as long as the part of bpf()'s that it uses. */
+static enum result serve_own(struct client *client, uint32_t command, const struct wire_segment *segment,
+                             int64_t *value)
+{
+    union bpf_attr attr;
+    memset(&attr, 0, sizeof attr);
+    size_t size = segment->length < sizeof attr ? (size_t)segment->length : sizeof attr;
+    enum result result = client->ops->read(client, &attr, segment->address, size);
+    if (result)
+        return result;
+    return command == WIRE_UNPIN ? unpin(client, &attr) : next_pin(client, &attr, value);
+}
+
 static enum result serve_command(struct client *sender, const struct wire_patience *patience, uint8_t *message,
                                  struct wire_head *head)
 {
     struct call call = {
-        .client = {.ops = &call_ops, .numbers = sender->numbers, .privileged = sender->privileged},
+        .client = {.ops = &call_ops,
+                   .numbers = (enum personality_of_caller)head->argument[0],
+                   .privileged = sender->privileged},
         .sender = sender,
         .patience = patience,
         .message = message,
@@ -106,9 +155,12 @@ static enum result serve_command(struct client *sender, const struct wire_patien
     int64_t value = 0;
     for (uint32_t i = 0; i < call.segment_count; i++)
         call.segments[i].written = 0;
-    if (attr->direction != (WIRE_IN | WIRE_OUT) || attr->length > UINT32_MAX)
+    bool own = head->command == WIRE_UNPIN || head->command == WIRE_NEXT_PIN;
+    head->argument[1] = own || core_command_name(head->command) ? 0 : WIRE_UNKNOWN_COMMAND;
+    if (attr->direction != (WIRE_IN | WIRE_OUT) || attr->length > UINT32_MAX || head->argument[0] > CALLER_EFW)
         return RESULT_INVALID;
-    enum result result = core_command(&call.client, head->command, attr->address, (uint32_t)attr->length, &value);
+    enum result result = own ? serve_own(&call.client, head->command, attr, &value)
+                             : core_command(&call.client, head->command, attr->address, (uint32_t)attr->length, &value);
     head->value = value;
     return result;
 }
@@ -147,6 +199,7 @@ enum result wire_serve(struct client *client, const struct wire_patience *patien
     case WIRE_HELLO:
         head->value = WIRE_VERSION;
         head->argument[0] = os_cpu_count();
+        head->argument[1] = os_page_size();
         break;
     case WIRE_CLOSE: result = client_table_close(client, (int)head->command); break;
     case WIRE_DUPLICATE:

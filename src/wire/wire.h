@@ -29,6 +29,14 @@ enum {
     WIRE_VERSION = 1,
     WIRE_ALIGN = 8,
     WIRE_SEGMENTS_MOST = 24,
+    WIRE_LOG_MOST = 16 << 20,    /* bytes of a log, its NUL among them */
+    WIRE_TEST_GROWTH = 64 << 10, /* a test run's output can exceed its input by this much */
+    WIRE_UNKNOWN_COMMAND = 1,    /* argument[1] of an answer: there is no such command here */
+    /* Commands beside bpf()'s own, for what Linux leaves to a file system.  UNPIN: attr.pathname goes away.  NEXT_PIN:
+     * attr.key is a path, attr.value gets the one after it (attr.map_fd bytes of room); the value is its object's kind.
+     */
+    WIRE_UNPIN = 1 << 16,
+    WIRE_NEXT_PIN,
     /* Device control code: CTL_CODE(FILE_DEVICE_UNKNOWN, 0x801, METHOD_BUFFERED, FILE_READ_DATA | FILE_WRITE_DATA). */
     WIRE_IOCTL = 0x22 << 16 | 3 << 14 | 0x801 << 2 | 0,
 };
@@ -50,7 +58,9 @@ struct wire_head {
     uint32_t segment_count; /* WIRE_COMMAND: the first one is the attr */
     int32_t result;         /* answer: enum result */
     int64_t value;          /* answer: what bpf() returns */
-    uint64_t argument[3];   /* of controls, both ways */
+    /* Of controls, both ways.  Of a command: [0] whose numbers its attr speaks (enum personality_of_caller); in the
+     * answer, [1] holds flags. */
+    uint64_t argument[3];
 };
 
 struct wire_segment {

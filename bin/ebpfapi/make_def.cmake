@@ -1,0 +1,16 @@
+# cmake -DMAP=src/api/libbpf.map -DLIST=bin/ebpfapi/exports.txt -DOUT=ebpfapi.def -P make_def.cmake: what the DLL
+# exports is what libbpf.so exports, without what exists on Linux alone, and the names of the list.
+file(STRINGS ${MAP} lines REGEX "^    [a-z_0-9]+;")
+set(names)
+foreach(line ${lines})
+  string(REGEX REPLACE "^ +([a-z_0-9]+).*" "\\1" name "${line}")
+  if(NOT name MATCHES "^winbpf_xdp_")
+    list(APPEND names ${name})
+  endif()
+endforeach()
+file(STRINGS ${LIST} more)
+list(APPEND names ${more})
+list(SORT names)
+list(REMOVE_DUPLICATES names)
+list(JOIN names "\n" text)
+file(WRITE ${OUT} "LIBRARY ebpfapi.dll\nEXPORTS\n${text}\n")

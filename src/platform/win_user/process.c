@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: MIT
+ *
+ * Copies to and from addresses that may be anything: the system copies from our own process, and says so instead of
+ * faulting.  Handles live in a client's table (core/client.h), so there is nothing to sweep, and nobody forks.
+ */
+#include "platform/handle.h"
+#include "platform/win_user/user.h"
+
+bool os_probe_read(void *to, uint64_t from, size_t size)
+{
+    SIZE_T got = 0;
+    return ReadProcessMemory(GetCurrentProcess(), (const void *)(uintptr_t)from, to, size, &got) && got == size;
+}
+
+enum result os_memory_read(void *to, uint64_t from, size_t size)
+{
+    if (!size)
+        return RESULT_OK;
+    return os_memory_plausible(from, size) && os_probe_read(to, from, size) ? RESULT_OK : RESULT_FAULT;
+}
+
+/* WriteProcessMemory would make read-only pages writable to write to them, so the pages are looked at first. */
+enum result os_memory_write(uint64_t to, const void *from, size_t size)
+{
+    const DWORD writable = PAGE_READWRITE | PAGE_WRITECOPY | PAGE_EXECUTE_READWRITE | PAGE_EXECUTE_WRITECOPY;
+    MEMORY_BASIC_INFORMATION pages;
+    SIZE_T put = 0;
+    if (!size)
+        return RESULT_OK;
+    if (!os_memory_plausible(to, size))
+        return RESULT_FAULT;
+    for (uint64_t at = to; at < to + size; at = (uint64_t)(uintptr_t)pages.BaseAddress + pages.RegionSize) {
+        if (!VirtualQuery((const void *)(uintptr_t)at, &pages, sizeof pages) || pages.State != MEM_COMMIT ||
+            !(pages.Protect & writable) || pages.Protect & PAGE_GUARD)
+            return RESULT_FAULT;
+    }
+    return WriteProcessMemory(GetCurrentProcess(), (void *)(uintptr_t)to, from, size, &put) && put == size
+               ? RESULT_OK
+               : RESULT_FAULT;
+}
+
+void os_handles_sweep(void) {}
+
+void os_handles_stop(void) {}
+
+bool os_forked(void)
+{
+    return false;
+}
