@@ -1,10 +1,7 @@
 # What every Windows build shares: the oldest system we serve (Windows 10 1607), and files that are Linux's alone.
 add_compile_definitions(_WIN32_WINNT=0x0A00 NTDDI_VERSION=0x0A000002)
 set(not_on_windows "/xdp_af_packet\\.c$|/core/client\\.c$|/api/in_process\\.c$")
-# User-mode code: control flow guard, CodeView; the C runtime's printf with C99's formats.
-if(NOT WINBPF_GCC)
-  add_compile_options($<$<COMPILE_LANGUAGE:C>:-gcodeview> $<$<COMPILE_LANGUAGE:C>:-mguard=cf>)
-endif()
+# The C runtime's printf with C99's formats.
 add_compile_definitions(__USE_MINGW_ANSI_STDIO=1)
 
 # driver(NAME SOURCES source… LIBRARIES library… [FOLDER folder]): a kernel driver bin/NAME.sys with its NAME.pdb.  All code in it, the shared rooms too, is compiled for the kernel: no red zone, no stack probes, no libc but what

@@ -113,6 +113,12 @@ def check_alone(root):
             run = subprocess.run(command + kernel_flags, input=f'#include "{os.path.join(root, header)}"\n',
                                  capture_output=True, text=True)
             return outcome(compiler, header, run)
+        if header.startswith("src/platform/win_user/"):
+            cross = {"gcc": ["x86_64-w64-mingw32-gcc"], "clang": ["clang-19", "--target=x86_64-w64-windows-gnu"]}[compiler]
+            run = subprocess.run([*cross, "-D_WIN32_WINNT=0x0A00", "-std=c17", "-Wall", "-Wextra", "-Werror",
+                                  "-Wno-unused-parameter", "-fsyntax-only", f"-I{root}/include", f"-I{root}/src", "-x", "c", "-"],
+                                 input=f'#include "{os.path.join(root, header)}"\n', capture_output=True, text=True)
+            return outcome(compiler, header, run)
         target = ["-target", "bpf"] if compiler == "clang" and header in bpf_side else []
         first = "#include <linux/bpf.h>\n" if header in bpf_side else ""
         text = first + f'#include "{os.path.join(root, header)}"\n'
