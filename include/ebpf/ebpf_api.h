@@ -71,6 +71,10 @@ LIBBPF_API int bpf(int cmd, union bpf_attr *attr, unsigned int size);
 /* The same with Linux's numbers, for programs and tools that were written for Linux. */
 LIBBPF_API int winbpf_bpf_linux(int cmd, union bpf_attr *attr, unsigned int size);
 
+/* Closes this process's connection to the driver, and with it every descriptor, so that the driver can be unloaded; the
+ * next call opens a new one.  No other call is under way. */
+LIBBPF_API void winbpf_disconnect(void);
+
 /* close() and dup() of the descriptors that bpf() returns; 0 is never one. */
 LIBBPF_API ebpf_result_t ebpf_close_fd(fd_t fd);
 LIBBPF_API ebpf_result_t ebpf_duplicate_fd(fd_t fd, fd_t *dup);

@@ -17,6 +17,7 @@ void device_once(struct os_lock *lock);
 
 /* Opens the device.  RESULT_NO_DEVICE where there is no driver, RESULT_ACCESS for those it does not let in. */
 enum result device_open(void);
+void device_close(void);
 
 /* Carries one message; the calling thread waits for the answer.  When the process or the thread ends, the system
  * cancels the request. */

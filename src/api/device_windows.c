@@ -43,6 +43,13 @@ enum result device_open(void)
     return GetLastError() == ERROR_ACCESS_DENIED ? RESULT_ACCESS : RESULT_NO_DEVICE;
 }
 
+void device_close(void)
+{
+    if (device != INVALID_HANDLE_VALUE)
+        CloseHandle(device);
+    device = INVALID_HANDLE_VALUE;
+}
+
 static HANDLE event_take(void)
 {
     HANDLE event = NULL;

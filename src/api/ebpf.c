@@ -73,6 +73,13 @@ static void end_wait(fd_t fd)
     free(wait);
 }
 
+void winbpf_disconnect(void)
+{
+    while (waits)
+        end_wait(waits->fd);
+    over_wire_leave();
+}
+
 ebpf_result_t ebpf_close_fd(fd_t fd)
 {
     end_wait(fd);

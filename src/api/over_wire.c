@@ -50,6 +50,16 @@ static enum result reach(void)
     return likely(os_load_acquire(&ready)) ? RESULT_OK : start();
 }
 
+void over_wire_leave(void)
+{
+    device_once(&start_lock);
+    os_lock_acquire(&start_lock);
+    os_store(&ready, 0);
+    device_close();
+    memset(client.remembered, 0, sizeof client.remembered);
+    os_lock_release(&start_lock);
+}
+
 int api_ready(void)
 {
     return api_result(reach());

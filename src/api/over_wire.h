@@ -8,6 +8,9 @@
 #include "api/local.h"
 #include "wire/client.h"
 
+/* Ends the connection; the next call begins a new one. */
+void over_wire_leave(void);
+
 /* What a descriptor is. */
 enum result over_wire_describe(int fd, struct wire_description *out);
 enum result over_wire_close(int fd);

@@ -1,328 +1,334 @@
 /* SPDX-License-Identifier: MIT
  *
- * A small world for the core's tests: one kind of map, one helper, one hook and one engine, all of them ours, so that
- * what fails here is the core.
+ * One small harness for tests of the core as its clients see it, whole: every map kind, helper and hook, the checked
+ * interpreter, and nothing but bpf().  Where the core is, is decided by what the test is built for:
  *
- *   kind 1   (hash by number): a handful of entries in a row, searched in order; every entry an allocation
- *   helper 1 map_lookup_elem;  helper 6: a helper of programs under the GPL
- *   hook     program type 6 (xdp), attach type 37 (XDP); its target 1 is free, 2 taken, others do not exist
- *   engine   runs the one thing it knows: "r0 = imm; exit", and counts itself as code in memory
+ *   FIXTURE_PROCESS   in this process; handles are descriptors
+ *   FIXTURE_WIRE      in this process, behind messages: client and server of src/wire with nothing between them
+ *   FIXTURE_DRIVER    in ebpfcore.sys, through ebpfapi.dll (Windows)
+ *
+ * Each test starts the core anew and, at its end, asks that everything be given back: the allocator's count in a
+ * process, the judge's counts of pool, objects and handles after the driver is unloaded.  What cannot apply somewhere
+ * is a row of a table, with its reason, and counts as skipped there.
  */
 #ifndef WINBPF_TESTS_CORE_FIXTURE_H
 #define WINBPF_TESTS_CORE_FIXTURE_H
 
 #include <errno.h>
-#include <fcntl.h>
 #include <linux/bpf.h>
 #include <string.h>
-#include <sys/socket.h>
-#include <sys/syscall.h>
-#include <sys/wait.h>
-#include <unistd.h>
 #include "check.h"
-#include "core/client.h"
-#include "core/core.h"
-#include "core/epoch.h"
-#include "core/helper.h"
-#include "core/hook.h"
-#include "core/link.h"
-#include "core/map.h"
-#include "core/pin.h"
-#include "core/prog.h"
-#include "platform/handle.h"
+#include "core/object.h"
+#include "isa/insn.h"
 #include "platform/os.h"
 
-enum { FIXTURE_ENTRIES = 64 };
+enum fixture_place { FIXTURE_AT_PROCESS = 1, FIXTURE_AT_WIRE = 2, FIXTURE_AT_DRIVER = 4 };
 
-struct fixture_entry {
-    struct epoch_entry retired;
-    uint8_t bytes[64]; /* key, then value */
-};
+#ifdef _WIN32
+#include <ebpf/ebpf_api.h>
+#include "windows/prefix.h"
+enum { FIXTURE_AT = FIXTURE_AT_DRIVER };
 
-struct fixture_map {
-    struct map map;
-    struct os_spin_lock lock;
-    struct fixture_entry *entries[FIXTURE_ENTRIES];
-};
-
-static inline enum result fixture_create(const struct map_spec *spec, struct map **out)
-{
-    if (!spec->key_size || !spec->value_size || spec->key_size > 32 || spec->value_size > 32 || !spec->max_entries ||
-        spec->max_entries > FIXTURE_ENTRIES)
-        return RESULT_INVALID;
-    struct fixture_map *map = os_alloc(sizeof *map, OS_TAG('f', 'm', 'a', 'p'));
-    if (!map)
-        return RESULT_NO_MEMORY;
-    *out = &map->map;
-    return RESULT_OK;
-}
-
-static inline void fixture_entry_free(struct epoch_entry *entry)
-{
-    os_free(entry, sizeof(struct fixture_entry), OS_TAG('f', 'e', 'n', 't'));
-}
-
-static inline void fixture_destroy(struct map *map)
-{
-    struct fixture_map *self = (struct fixture_map *)map;
-    for (unsigned i = 0; i < FIXTURE_ENTRIES; i++)
-        if (self->entries[i])
-            fixture_entry_free(&self->entries[i]->retired);
-    os_free(self, sizeof *self, OS_TAG('f', 'm', 'a', 'p'));
-}
-
-static inline struct fixture_entry **fixture_find(struct map *map, const void *key)
-{
-    struct fixture_map *self = (struct fixture_map *)map;
-    for (unsigned i = 0; i < map->max_entries; i++) {
-        struct fixture_entry *entry = os_load_acquire(&self->entries[i]);
-        if (entry && !memcmp(entry->bytes, key, map->key_size))
-            return &self->entries[i];
-    }
-    return NULL;
-}
-
-static inline void *fixture_lookup(struct map *map, const void *key)
-{
-    struct fixture_entry **place = fixture_find(map, key), *entry = place ? os_load_acquire(place) : NULL;
-    return entry ? entry->bytes + map->key_size : NULL;
-}
-
-static inline enum result fixture_update(struct map *map, const void *key, const void *value, uint64_t flags)
-{
-    struct fixture_map *self = (struct fixture_map *)map;
-    struct fixture_entry *entry, *old = NULL, **place;
-    enum result result = RESULT_TOO_BIG;
-    if (flags > BPF_EXIST)
-        return RESULT_INVALID;
-    entry = os_alloc(sizeof *entry, OS_TAG('f', 'e', 'n', 't'));
-    if (!entry)
-        return RESULT_NO_MEMORY;
-    memcpy(entry->bytes, key, map->key_size);
-    memcpy(entry->bytes + map->key_size, value, map->value_size);
-    os_irql irql = os_spin_acquire(&self->lock);
-    place = fixture_find(map, key);
-    if (place && flags == BPF_NOEXIST) {
-        result = RESULT_EXISTS;
-    } else if (!place && flags == BPF_EXIST) {
-        result = RESULT_NOT_FOUND;
-    } else {
-        for (unsigned i = 0; !place && i < map->max_entries; i++)
-            if (!self->entries[i])
-                place = &self->entries[i];
-        if (place) {
-            old = *place;
-            os_store_release(place, entry);
-            result = RESULT_OK;
-        }
-    }
-    os_spin_release(&self->lock, irql);
-    if (result)
-        fixture_entry_free(&entry->retired);
-    if (old)
-        epoch_retire(&old->retired, fixture_entry_free);
-    return result;
-}
-
-static inline enum result fixture_remove(struct map *map, const void *key)
-{
-    struct fixture_map *self = (struct fixture_map *)map;
-    struct fixture_entry *old = NULL;
-    os_irql irql = os_spin_acquire(&self->lock);
-    struct fixture_entry **place = fixture_find(map, key);
-    if (place) {
-        old = *place;
-        os_store_release(place, NULL);
-    }
-    os_spin_release(&self->lock, irql);
-    if (!old)
-        return RESULT_NOT_FOUND;
-    epoch_retire(&old->retired, fixture_entry_free);
-    return RESULT_OK;
-}
-
-static inline enum result fixture_next(struct map *map, const void *key, void *next)
-{
-    struct fixture_map *self = (struct fixture_map *)map;
-    struct fixture_entry **place = key ? fixture_find(map, key) : NULL;
-    for (size_t i = place ? (size_t)(place - self->entries) + 1 : 0; i < map->max_entries; i++) {
-        struct fixture_entry *entry = os_load_acquire(&self->entries[i]);
-        if (entry) {
-            memcpy(next, entry->bytes, map->key_size);
-            return RESULT_OK;
-        }
-    }
-    return RESULT_NOT_FOUND;
-}
-
-static inline enum result fixture_take(struct map *map, const void *key, void *value, uint64_t flags)
-{
-    const void *found = fixture_lookup(map, key);
-    if (!found)
-        return RESULT_NOT_FOUND;
-    memcpy(value, found, map->value_size);
-    return fixture_remove(map, key);
-}
-
-static const struct map_ops fixture_kind = {
-    .kind = BPF_MAP_TYPE_HASH,
-    .name = "hash",
-    .create = fixture_create,
-    .destroy = fixture_destroy,
-    .lookup = fixture_lookup,
-    .update = fixture_update,
-    .remove = fixture_remove,
-    .next_key = fixture_next,
-    .take = fixture_take,
-};
-
-static inline uint64_t fixture_help(uint64_t r1, uint64_t r2, uint64_t r3, uint64_t r4, uint64_t r5, void *context)
-{
-    return 0;
-}
-
-static const struct helper fixture_helpers[] = {
-    {{.name = "map_lookup_elem", .id = {1, 1}, .ret = RET_MAP_VALUE_OR_NULL, .args = {ARG_CONST_MAP, ARG_MAP_KEY}},
-     fixture_help},
-    {{.name = "gpl_only", .id = {6, 6}, .ret = RET_INTEGER, .flags = HELPER_GPL_ONLY}, fixture_help},
-    {{.name = NULL}, NULL},
-};
-
-struct fixture_code {
-    struct code code;
-    const struct allocator *memory;
-    uint64_t r0;
-};
-
-static inline enum result fixture_compile(const struct binding *binding, const struct allocator *memory,
-                                          const struct executable *exec, const struct diag *diag, struct code **out)
-{
-    extern const struct engine fixture_engine;
-    struct fixture_code *code = memory->alloc(memory->self, sizeof *code);
-    if (!code)
-        return RESULT_NO_MEMORY;
-    code->code = (struct code){&fixture_engine, binding};
-    code->memory = memory;
-    code->r0 = (uint64_t)(int64_t)binding->image->insns[0].imm;
-    *out = &code->code;
-    return RESULT_OK;
-}
-
-static inline enum result fixture_run(const struct code *code, struct run *run)
-{
-    run->r0 = ((const struct fixture_code *)code)->r0;
-    return run->r0 == 99 ? RESULT_FAULT : RESULT_OK;
-}
-
-static inline void fixture_code_destroy(struct code *code)
-{
-    struct fixture_code *self = (struct fixture_code *)code;
-    self->memory->free(self->memory->self, self, sizeof *self);
-}
-
-extern const struct engine fixture_engine;
-const struct engine fixture_engine = {"fixture", fixture_compile, fixture_run, fixture_code_destroy, 0};
-
-static const struct program_contract fixture_contract = {
-    .name = "xdp",
-    .type = {6, 1},
-    .context = {{.size = 24}, {.size = 24}},
-    .returns = {{.range = {0, 4}, .otherwise = 0}, {.range = {0, 4}, .otherwise = 0}},
-    .real_size = 24,
-};
-
-static inline enum result fixture_test_run(struct prog *prog, struct test_run *run)
-{
-    struct {
-        struct context_header header;
-        uint64_t context[4];
-    } event = {{0}, {0}};
-    struct epoch_state state;
-    uint64_t r0 = 0;
-    if (run->data_in_size < 14)
-        return RESULT_INVALID;
-    uint32_t cpu = epoch_enter_cpu(&state);
-    for (uint32_t i = 0; i < (run->repeat ? run->repeat : 1) && i < 1000; i++) /* what a fuzzer asks for is patience */
-        prog_run(prog, cpu, event.context, &r0, NULL);
-    epoch_leave_cpu(&state);
-    run->retval = (uint32_t)r0;
-    enum result result = RESULT_OK;
-    if (run->data_out) {
-        uint32_t part = run->data_in_size < run->data_out_size ? run->data_in_size : run->data_out_size;
-        memcpy(run->data_out, run->data_in, part);
-        if (run->data_in_size > run->data_out_size)
-            result = RESULT_NO_SPACE;
-    }
-    run->data_out_size = run->data_in_size;
-    return result;
-}
-
-static int fixture_attached;
-
-static inline enum result fixture_attach(struct link *link, uint32_t target, uint32_t flags)
-{
-    if (target != 1)
-        return target == 2 ? RESULT_BUSY : RESULT_NO_DEVICE;
-    os_fetch_add(&fixture_attached, 1);
-    return RESULT_OK;
-}
-
-static inline void fixture_detach(struct link *link)
-{
-    os_fetch_sub(&fixture_attached, 1);
-}
-
-/* Waits a while for nothing to be attached. */
-static inline bool fixture_detaches(void)
-{
-    for (int i = 0; i < 5000 && os_load(&fixture_attached); i++)
-        os_sleep_ns(1000000);
-    return !os_load(&fixture_attached);
-}
-
-static const struct hook_ops fixture_hook = {
-    .contract = &fixture_contract,
-    .test_run = fixture_test_run,
-    .attach_types = 1ull << BPF_XDP,
-    .attach = fixture_attach,
-    .detach = fixture_detach,
-};
+static SC_HANDLE fixture_service;
 
 static inline bool fixture_start(void)
 {
-    struct core_options options = {.engine = &fixture_engine};
-    if (core_start(&options))
-        return false;
-    map_register(&fixture_kind);
-    helper_register(fixture_helpers, 0);
-    hook_register(&fixture_hook);
-    return true;
+    fixture_service = prefix_service(L"ebpfcore", L"ebpfcore.sys");
+    return fixture_service && prefix_start(fixture_service);
 }
 
-/* bpf() as a program calls it: -1 and errno on failure. */
+/* -1 and errno, as the system call: the library returns -errno. */
+static inline int fixture_bpf(uint32_t command, void *attr, uint32_t size)
+{
+    int value = winbpf_bpf_linux((int)command, attr, size);
+    if (value < 0 && errno != -value) {
+        printf("bpf() returned %d and left errno %d\n", value, errno);
+        check_failures++;
+    }
+    return value < 0 ? -1 : value;
+}
+
+static inline int fixture_result(ebpf_result_t result, int otherwise)
+{
+    switch (result) {
+    case EBPF_SUCCESS: return 0;
+    case EBPF_INVALID_FD: errno = EBADF; break;
+    case EBPF_OBJECT_NOT_FOUND:
+    case EBPF_NOT_PINNED:
+    case EBPF_NO_MORE_KEYS: errno = ENOENT; break;
+    default: errno = otherwise; break;
+    }
+    return -1;
+}
+
+static inline int fixture_close(int fd)
+{
+    return fixture_result(ebpf_close_fd(fd), EIO);
+}
+
+static inline int fixture_dup(int fd)
+{
+    int copy;
+    return fixture_result(ebpf_duplicate_fd(fd, &copy), EIO) ? -1 : copy;
+}
+
+static inline int fixture_unpin(const char *path)
+{
+    return fixture_result(ebpf_object_unpin(path), EIO);
+}
+
+/* The pin after `path`, in the core's spelling; its kind. */
+static inline int fixture_next_pin(const char *path, char *next, enum object_kind *kind)
+{
+    ebpf_object_type_t type = EBPF_OBJECT_UNKNOWN;
+    char canonical[300] = "";
+    if (fixture_result(ebpf_get_next_pinned_object_path(path, canonical, sizeof canonical, &type), EIO))
+        return -1;
+    strcpy(next, "/sys/fs/bpf/");
+    strcat(next, canonical + 5);
+    for (char *c = next; *c; c++)
+        if (*c == '\\')
+            *c = '/';
+    *kind = type == EBPF_OBJECT_MAP ? OBJECT_MAP : type == EBPF_OBJECT_PROGRAM ? OBJECT_PROG : OBJECT_LINK;
+    return 0;
+}
+
+static inline void fixture_sweep(void) {}
+
+static inline bool fixture_given_back(void)
+{
+    struct judge *judge = prefix_judge();
+    const struct {
+        const char *name;
+        long long count;
+    } alive[] = {{"pool blocks", judge->pool_blocks}, {"handles", judge->handles},   {"references", judge->references},
+                 {"threads", judge->threads},         {"mappings", judge->mappings}, {"timers", judge->timers},
+                 {"work items", judge->work_items},   {"devices", judge->devices},   {"crashes", judge->crashes}};
+    bool none = true;
+    for (size_t i = 0; i < sizeof alive / sizeof *alive; i++)
+        if (alive[i].count) {
+            printf("%s not given back: %lld\n", alive[i].name, alive[i].count);
+            none = false;
+        }
+    return none;
+}
+
+static inline bool fixture_stop(void)
+{
+    winbpf_disconnect();
+    return prefix_stop(fixture_service) && fixture_given_back();
+}
+
+#else
+#include <unistd.h>
+#include "compose.h"
+#include "core/client.h"
+#include "core/core.h"
+#include "core/epoch.h"
+#include "core/pin.h"
+#include "engine/engine.h"
+#include "platform/handle.h"
+
+static inline bool fixture_core_start(void)
+{
+    static const struct core_options options = {.engine = &engine_checked};
+    return !compose_start(&options);
+}
+
+/* Stops the core and says whether everything it took was given back. */
+static inline bool fixture_core_stop(void)
+{
+    uint64_t blocks, bytes;
+    compose_stop();
+    os_alloc_live(&blocks, &bytes);
+    if (blocks || bytes)
+        printf("%llu blocks, %llu bytes not given back\n", (unsigned long long)blocks, (unsigned long long)bytes);
+    return !blocks && !bytes;
+}
+
+static inline int fixture_errno(enum result result)
+{
+    if (!result)
+        return 0;
+    errno = result_errno(result);
+    return -1;
+}
+
+#ifdef FIXTURE_WIRE
+#include "wire/client.h"
+#include "wire/server.h"
+enum { FIXTURE_AT = FIXTURE_AT_WIRE };
+
+static struct client *fixture_session;
+
+static inline enum result fixture_exchange(void *self, struct wire_head *message)
+{
+    static const struct wire_patience patience = {NULL, NULL};
+    size_t answer;
+    return wire_serve(fixture_session, &patience, message, (size_t)message->size, &answer);
+}
+
+static struct wire_client fixture_client;
+
+/* A client's memory is its messages. */
+static inline enum result fixture_no_read(void *self, void *to, uint64_t from, size_t size)
+{
+    return RESULT_FAULT;
+}
+
+static inline enum result fixture_no_write(void *self, uint64_t to, const void *from, size_t size)
+{
+    return RESULT_FAULT;
+}
+
+static inline bool fixture_start(void)
+{
+    static const struct client_memory memory = {fixture_no_read, fixture_no_write, NULL};
+    memset(&fixture_client, 0, sizeof fixture_client);
+    fixture_client.exchange = fixture_exchange;
+    return fixture_core_start() && !client_table_create(&memory, true, &fixture_session);
+}
+
+static inline bool fixture_stop(void)
+{
+    client_table_destroy(fixture_session);
+    return fixture_core_stop();
+}
+
+static inline int fixture_bpf(uint32_t command, void *attr, uint32_t size)
+{
+    int64_t value = 0;
+    bool known;
+    enum result result =
+        wire_command(&fixture_client, CALLER_LINUX, command, (uint64_t)(uintptr_t)attr, size, &value, &known);
+    return fixture_errno(result) ? -1 : (int)value;
+}
+
+static inline int fixture_close(int fd)
+{
+    return fixture_errno(wire_close(&fixture_client, fd));
+}
+
+static inline int fixture_dup(int fd)
+{
+    int64_t copy;
+    return fixture_errno(wire_control(&fixture_client, WIRE_DUPLICATE, fd, NULL, &copy)) ? -1 : (int)copy;
+}
+
+static inline int fixture_unpin(const char *path)
+{
+    union bpf_attr attr = {.pathname = (uintptr_t)path};
+    return fixture_bpf(WIRE_UNPIN, &attr, sizeof attr);
+}
+
+static inline int fixture_next_pin(const char *path, char *next, enum object_kind *kind)
+{
+    char found[PIN_PATH_SIZE];
+    union bpf_attr attr = {.map_fd = sizeof found, .key = (uintptr_t)path, .value = (uintptr_t)found};
+    int value = fixture_bpf(WIRE_NEXT_PIN, &attr, sizeof attr);
+    if (value < 0)
+        return -1;
+    strcpy(next, found);
+    *kind = (enum object_kind)value;
+    return 0;
+}
+
+static inline void fixture_sweep(void) {}
+
+#else
+enum { FIXTURE_AT = FIXTURE_AT_PROCESS };
+
+static inline bool fixture_start(void)
+{
+    return fixture_core_start();
+}
+
+static inline bool fixture_stop(void)
+{
+    return fixture_core_stop();
+}
+
 static inline int fixture_bpf(uint32_t command, void *attr, uint32_t size)
 {
     int64_t value = 0;
     enum result result = core_command(client_process(), command, (uint64_t)(uintptr_t)attr, size, &value);
-    if (result) {
-        errno = result_errno(result);
-        return -1;
+    return fixture_errno(result) ? -1 : (int)value;
+}
+
+static inline int fixture_close(int fd)
+{
+    return close(fd);
+}
+
+static inline int fixture_dup(int fd)
+{
+    return dup(fd);
+}
+
+static inline int fixture_unpin(const char *path)
+{
+    return fixture_errno(pin_remove(path));
+}
+
+static inline int fixture_next_pin(const char *path, char *next, enum object_kind *kind)
+{
+    uint32_t id;
+    return fixture_errno(pin_next(path, next, kind, &id));
+}
+
+/* Lets closes take effect. */
+static inline void fixture_sweep(void)
+{
+    os_handles_sweep();
+}
+#endif
+#endif
+
+/* ---- over any of them ---- */
+
+static inline uint32_t fixture_count(enum object_kind kind)
+{
+    static const uint32_t commands[OBJECT_KINDS] = {[OBJECT_PROG] = BPF_PROG_GET_NEXT_ID,
+                                                    [OBJECT_MAP] = BPF_MAP_GET_NEXT_ID,
+                                                    [OBJECT_LINK] = BPF_LINK_GET_NEXT_ID,
+                                                    [OBJECT_BTF] = BPF_BTF_GET_NEXT_ID};
+    union bpf_attr attr;
+    uint32_t count = 0;
+    memset(&attr, 0, sizeof attr);
+    while (!fixture_bpf(commands[kind], &attr, 12)) {
+        attr.start_id = attr.next_id;
+        count++;
     }
-    return (int)value;
+    return count;
+}
+
+/* Waits (a second at most) until `kind` has `count` objects. */
+static inline bool fixture_settles(enum object_kind kind, uint32_t count)
+{
+    for (int i = 0; i < 1000 && fixture_count(kind) != count; i++)
+        os_sleep_ns(1000000);
+    return fixture_count(kind) == count;
+}
+
+static inline int fixture_map(uint32_t kind, uint32_t key, uint32_t value, uint32_t entries, uint32_t flags)
+{
+    union bpf_attr attr;
+    memset(&attr, 0, sizeof attr);
+    attr.map_type = kind;
+    attr.key_size = key;
+    attr.value_size = value;
+    attr.max_entries = entries;
+    attr.map_flags = flags;
+    strcpy(attr.map_name, "table");
+    return fixture_bpf(BPF_MAP_CREATE, &attr, 72);
 }
 
 static inline int fixture_map_fd(uint32_t entries)
 {
-    union bpf_attr attr;
-    memset(&attr, 0, sizeof attr);
-    attr.map_type = BPF_MAP_TYPE_HASH;
-    attr.key_size = 4;
-    attr.value_size = 8;
-    attr.max_entries = entries;
-    strcpy(attr.map_name, "table");
-    return fixture_bpf(BPF_MAP_CREATE, &attr, sizeof attr);
+    return fixture_map(BPF_MAP_TYPE_HASH, 4, 8, entries, 0);
 }
 
+/* r0 = `r0`; r1 = the map, if there is one; exit. */
 static inline int fixture_prog_fd(int r0, int map_fd)
 {
     struct insn insns[4] = {insn_make(0xb7, 0, 0, 0, r0), insn_make(0x18, 1, map_fd >= 0 ? 1 : 0, 0, map_fd),
@@ -334,7 +340,7 @@ static inline int fixture_prog_fd(int r0, int map_fd)
     attr.insns = (uintptr_t)insns;
     attr.license = (uintptr_t) "GPL";
     strcpy(attr.prog_name, "prog");
-    return fixture_bpf(BPF_PROG_LOAD, &attr, sizeof attr);
+    return fixture_bpf(BPF_PROG_LOAD, &attr, 144);
 }
 
 static inline int fixture_element(uint32_t command, int fd, const void *key, const void *value, uint64_t flags)
@@ -348,24 +354,38 @@ static inline int fixture_element(uint32_t command, int fd, const void *key, con
     return fixture_bpf(command, &attr, 32);
 }
 
-/* Waits (a second at most) until `kind` has `count` objects: closes are noticed at once by listing commands, and by
- * the watcher soon after. */
-static inline bool fixture_settles(enum object_kind kind, uint32_t count)
+/* What does not apply somewhere: the test's name, the places, why.  The table ends with a row without a name. */
+struct fixture_exception {
+    const char *test;
+    unsigned places; /* enum fixture_place */
+    const char *reason;
+};
+
+static const struct fixture_exception *fixture_exceptions;
+
+static inline void fixture_skip(void)
 {
-    for (int i = 0; i < 1000 && object_count(kind) != count; i++)
-        os_sleep_ns(1000000);
-    return object_count(kind) == count;
+    for (const struct fixture_exception *row = fixture_exceptions; row->test; row++)
+        if (row->places & FIXTURE_AT && !strcmp(row->test, check_name))
+            SKIP(row->reason);
 }
 
-/* Stops the core and says whether everything it took was given back. */
-static inline bool fixture_stop(void)
+/* check_main() with the table applied; a row that names no test is a fault. */
+static inline int fixture_main(int argc, char **argv, const struct fixture_exception *exceptions)
 {
-    uint64_t blocks, bytes;
-    core_stop();
-    os_alloc_live(&blocks, &bytes);
-    if (blocks || bytes)
-        printf("%llu blocks, %llu bytes not given back\n", (unsigned long long)blocks, (unsigned long long)bytes);
-    return !blocks && !bytes;
+    fixture_exceptions = exceptions;
+    for (const struct fixture_exception *row = exceptions; row->test; row++) {
+        struct check_test *test = check_first;
+        while (test && strcmp(test->name, row->test))
+            test = test->next;
+        if (!test) {
+            printf("the table of exceptions names a test that is not there: %s\n", row->test);
+            return 1;
+        }
+        if (row->places & FIXTURE_AT)
+            test->body = fixture_skip;
+    }
+    return check_main(argc, argv);
 }
 
 #endif

@@ -6,7 +6,7 @@
  *
  *   input: repeated { command: 1 byte; size: 1 byte; attr: size bytes }, from the end of the page backwards not used
  */
-#include "core/fixture.h"
+#include "core/small.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
