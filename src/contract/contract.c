@@ -4,7 +4,7 @@
  * asked when a program is loaded or listed, never when it runs.
  */
 #include <string.h>
-#include "contract/contract.h"
+#include "contract/fields.h"
 
 struct helper_row {
     uint32_t type; /* 0: a helper of every program */
@@ -57,8 +57,6 @@ static const struct section_contract sections[] = {
 #define EFW(name, type, attach)          {name, PERSONALITY_EFW, type, attach, true, 0},
 #include "contract/sections.def"
 };
-
-#define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 
 static size_t matches(const struct section_contract *row, const char *section)
 {
@@ -191,11 +189,47 @@ const char *contract_helper_name(enum personality personality, int32_t id)
 
 const struct program_contract *contract_program(enum personality personality, uint32_t type)
 {
-    static const struct program_contract *const programs[] = {&contract_xdp, &contract_bind};
+    static const struct program_contract *const hooks[] = {&contract_xdp, &contract_bind};
+    static const struct program_contract *const tables[] = {contracts_packet, contracts_socket, contracts_system,
+                                                            contracts_efw};
 
-    for (size_t i = 0; type && i < COUNT(programs); i++)
-        if (programs[i]->type[personality] == type)
-            return programs[i];
+    for (size_t i = 0; type && i < COUNT(hooks); i++)
+        if (hooks[i]->type[personality] == type)
+            return hooks[i];
+    for (size_t i = 0; type && i < COUNT(tables); i++)
+        for (const struct program_contract *contract = tables[i]; contract->name; contract++)
+            if (contract->type[personality] == type)
+                return contract;
+    return NULL;
+}
+
+const struct context_layout *contract_context(const struct program_contract *contract, enum personality personality,
+                                              uint32_t attach_type)
+{
+    for (uint32_t i = 0; i < contract->attach_contexts_count; i++) {
+        const struct attach_context *row = &contract->attach_contexts[i];
+
+        if (row->personality == personality && row->attach_type == attach_type)
+            return &row->layout;
+    }
+    return &contract->context[personality];
+}
+
+const struct context_field *contract_field(const struct context_layout *layout, int32_t offset, uint32_t size,
+                                           bool store)
+{
+    for (uint32_t i = 0; i < layout->field_count; i++) {
+        const struct context_field *field = &layout->fields[i];
+
+        if (offset < field->offset || offset + (int32_t)size > field->offset + field->size)
+            continue;
+        if (!(field->flags & (store ? FIELD_WRITE : FIELD_READ)))
+            continue;
+        if (field->kind == FIELD_BYTES || (offset == field->offset && size == field->size))
+            return field;
+        if (field->kind == FIELD_SCALAR && field->flags & FIELD_NARROW && !store && offset % (int32_t)size == 0)
+            return field;
+    }
     return NULL;
 }
 

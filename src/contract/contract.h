@@ -179,6 +179,13 @@ struct attach_returns {
     struct return_range range;
 };
 
+/* The context of one attach type, where the type's programs do not all see the same. */
+struct attach_context {
+    enum personality personality;
+    uint32_t attach_type; /* in that personality's numbers */
+    struct context_layout layout;
+};
+
 struct program_contract {
     const char *name; /* "xdp" */
     struct guid guid;
@@ -190,6 +197,8 @@ struct program_contract {
     uint32_t flags;                              /* CONTRACT_ */
     const struct attach_returns *attach_returns; /* attach_returns_count rows; a type without one has `returns` */
     uint32_t attach_returns_count;
+    uint32_t attach_contexts_count;
+    const struct attach_context *attach_contexts; /* a type without a row has `context` */
 };
 
 /* What a pointer that is not to plain memory points at, field by field; a load may take any part of a field that has
@@ -241,9 +250,20 @@ const char *contract_helper_name(enum personality personality, int32_t id);
  */
 const char *contract_program_helper_name(enum personality personality, uint32_t type, int32_t id);
 
-/* The program types whose hooks are here, and the one that has this number in a personality; NULL for another. */
+/* The program types whose hooks are here. */
 extern const struct program_contract contract_xdp, contract_bind;
+
+/* The contract of the program type that has this number in a personality, with or without a hook; NULL for another. */
 const struct program_contract *contract_program(enum personality personality, uint32_t type);
+
+/* The context that a program of this type and attach type sees. */
+const struct context_layout *contract_context(const struct program_contract *contract, enum personality personality,
+                                              uint32_t attach_type);
+
+/* The field that allows a load (or store) of `size` bytes, a power of two, at an offset; NULL where none does.  A field
+ * is reached whole; one with FIELD_NARROW is loaded in aligned parts of any size, one of FIELD_BYTES in any parts. */
+const struct context_field *contract_field(const struct context_layout *layout, int32_t offset, uint32_t size,
+                                           bool store);
 
 /* The range that a program of this type and attach type must return from; false: any value will do. */
 bool contract_return_range(const struct program_contract *contract, enum personality personality, uint32_t attach_type,

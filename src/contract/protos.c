@@ -54,7 +54,7 @@
 #define LOOKUPS  (TC | XDP | CGROUP_SKB | SK_SKB | SOCK_ADDR)
 #define COARSE   (CASTS | CGROUP_SOCK | REUSEPORT | SYSCTL | STRUCT_OPS) & ~BTF
 #define COOKIES  (TC | XDP)
-#define VERDICTS (CGROUP_SOCK | SOCK_ADDR | SYSCTL | SOCKOPT)
+#define VERDICTS (CGROUP_SOCK | DEVICE | SOCK_ADDR | SYSCTL | SOCKOPT)
 
 /* Map kinds, by Linux's numbers. */
 #define KIND(number)   (UINT64_C(1) << (number))

@@ -79,7 +79,7 @@ const struct helper map_helpers[] = {
       {ARG_CONST_MAP, ARG_MAP_KEY},
       0,
       HASHES | ARRAYS | KIND(LPM_TRIE) | KIND(ARRAY_OF_MAPS) | KIND(HASH_OF_MAPS) | KIND(DEVMAP) | KIND(DEVMAP_HASH) |
-          KIND(CPUMAP) | KIND(XSKMAP),
+          KIND(XSKMAP),
       2},
      lookup_elem},
     {{"map_update_elem",

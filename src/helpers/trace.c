@@ -129,7 +129,7 @@ static uint64_t snprintf_(uint64_t r1, uint64_t r2, uint64_t r3, uint64_t r4, ui
 
 const struct helper trace_helpers[] = {
     {{"trace_printk",
-      {6, 15},
+      {6, -1},
       RET_INTEGER,
       {ARG_MEM, ARG_SIZE, ARG_VARIADIC, ARG_VARIADIC, ARG_VARIADIC},
       HELPER_GPL_ONLY,
@@ -139,6 +139,9 @@ const struct helper trace_helpers[] = {
     {{"trace_printk2", {-1, 12}, RET_INTEGER, {ARG_MEM, ARG_SIZE}, 0, 0, 2}, trace_printk2},
     {{"trace_printk3", {-1, 13}, RET_INTEGER, {ARG_MEM, ARG_SIZE, ARG_ANYTHING}, 0, 0, 2}, trace_printk3},
     {{"trace_printk4", {-1, 14}, RET_INTEGER, {ARG_MEM, ARG_SIZE, ARG_ANYTHING, ARG_ANYTHING}, 0, 0, 2}, trace_printk4},
+    /* efW's with every argument; the GPL is Linux's demand. */
+    {{"trace_printk5", {-1, 15}, RET_INTEGER, {ARG_MEM, ARG_SIZE, ARG_ANYTHING, ARG_ANYTHING, ARG_ANYTHING}, 0, 0, 2},
+     trace_printk},
     {{"trace_vprintk",
       {177, -1},
       RET_INTEGER,
@@ -151,7 +154,7 @@ const struct helper trace_helpers[] = {
       {165, -1},
       RET_INTEGER,
       {ARG_MEM_UNINIT_OR_NULL, ARG_SIZE_OR_ZERO, ARG_CONST_STR, ARG_MEM_OR_NULL, ARG_SIZE_OR_ZERO},
-      0,
+      HELPER_GPL_ONLY,
       0,
       2},
      snprintf_},

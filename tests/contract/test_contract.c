@@ -5,6 +5,8 @@
  */
 #include "check.h"
 #include "contract/contract.h"
+#include "helpers/helpers.h"
+#include "hooks/xdp.h"
 
 static const struct section_contract *linux_section(const char *name)
 {
@@ -156,19 +158,23 @@ TEST(map_kinds)
         CHECK_EQ(contract_map_kind(PERSONALITY_LINUX, i), i <= 35 ? i : 0);
 }
 
-/* What holds for every layout: fields in order and apart, inside the context; pointer fields with a partner. */
+/* What holds for every layout: fields inside the context, pointer fields with a partner; where a hook keeps the context
+ * elsewhere than the program sees it, fields in order and apart as well. */
 static void check_layout(const struct program_contract *program, const struct context_layout *layout)
 {
+    bool mapped = !(program->flags & CONTRACT_VERIFY_ONLY);
     uint32_t end = 0;
 
-    CHECK(layout->field_count > 0);
     for (uint32_t i = 0; i < layout->field_count; i++) {
         const struct context_field *field = &layout->fields[i];
 
-        CHECK(field->offset >= end);
+        CHECK(field->name && field->size > 0);
+        CHECK(!mapped || field->offset >= end);
         end = field->offset + field->size;
+        CHECK(end <= layout->size);
         CHECK(field->real_offset + field->real_size <= program->real_size);
-        CHECK(field->flags & FIELD_READ);
+        CHECK(mapped || (field->real_offset == field->offset && field->real_size == field->size));
+        CHECK(field->flags & (FIELD_READ | FIELD_WRITE));
         switch (field->kind) {
         case FIELD_PACKET:
         case FIELD_PACKET_META:
@@ -177,16 +183,20 @@ static void check_layout(const struct program_contract *program, const struct co
             CHECK_EQ(layout->fields[field->partner].kind, field->kind == FIELD_PACKET   ? FIELD_PACKET_END
                                                           : field->kind == FIELD_MEMORY ? FIELD_MEMORY_END
                                                                                         : FIELD_PACKET);
-            CHECK_EQ(field->real_size, 8);
+            CHECK(!mapped || field->real_size == 8);
+            CHECK_EQ(field->flags, FIELD_READ);
             break;
         case FIELD_SCALAR:
             CHECK_EQ(field->size, field->real_size);
             CHECK_EQ(field->partner, -1);
             break;
-        default: CHECK_EQ(field->partner, -1); break;
+        case FIELD_BYTES: CHECK_EQ(field->partner, -1); break;
+        default:
+            CHECK_EQ(field->partner, -1);
+            CHECK_EQ(field->flags, FIELD_READ);
+            break;
         }
     }
-    CHECK(end <= layout->size);
 }
 
 TEST(programs)
@@ -199,7 +209,8 @@ TEST(programs)
     CHECK(contract_program(PERSONALITY_EFW, 1) == &contract_xdp);
     CHECK(contract_program(PERSONALITY_EFW, 2) == &contract_bind);
     CHECK(contract_program(PERSONALITY_LINUX, LINUX_TYPE_BIND) == &contract_bind);
-    CHECK(!contract_program(PERSONALITY_LINUX, 0) && !contract_program(PERSONALITY_LINUX, 2));
+    CHECK(!contract_program(PERSONALITY_LINUX, 0) && !contract_program(PERSONALITY_LINUX, 33));
+    CHECK(!contract_program(PERSONALITY_EFW, 0) && !contract_program(PERSONALITY_EFW, 7));
     CHECK(!memcmp(contract_xdp.guid.bytes, xdp_guid, 16));
     for (int personality = 0; personality < PERSONALITIES; personality++) {
         check_layout(&contract_xdp, &contract_xdp.context[personality]);
@@ -216,6 +227,167 @@ TEST(programs)
     CHECK_EQ(efw->real[2], 3);
     CHECK_EQ(efw->otherwise, 1);
     CHECK_EQ(contract_xdp.returns[PERSONALITY_LINUX].otherwise, 0);
+}
+
+/* Every type that has a name has a contract of that name, alone of its number. */
+TEST(every_program)
+{
+    unsigned count = 0;
+
+    for (int personality = 0; personality < PERSONALITIES; personality++)
+        for (uint32_t type = 1; type < 11000; type++) {
+            const char *name = contract_program_type_name(personality, type);
+            const struct program_contract *program = contract_program(personality, type);
+
+            CHECK_EQ(name != NULL, program != NULL);
+            if (!program)
+                continue;
+            CHECK_STR(program->name, name);
+            CHECK_EQ(program->type[personality], type);
+            CHECK(program->context[personality].field_count > 0 || !strcmp(name, "ext"));
+            check_layout(program, &program->context[personality]);
+            for (uint32_t i = 0; i < program->attach_contexts_count; i++) {
+                const struct attach_context *row = &program->attach_contexts[i];
+
+                check_layout(program, &row->layout);
+                CHECK_EQ(row->layout.size, program->context[row->personality].size);
+                CHECK(contract_context(program, row->personality, row->attach_type) == &row->layout);
+                /* What the type shows to all, each attach type shows. */
+                for (int32_t offset = 0; offset < (int32_t)row->layout.size; offset++)
+                    for (unsigned access = 0; access < 8; access++)
+                        CHECK(!contract_field(&program->context[row->personality], offset, 1u << access / 2,
+                                              access & 1) ||
+                              contract_field(&row->layout, offset, 1u << access / 2, access & 1));
+            }
+            CHECK(contract_context(program, personality, 9999) == &program->context[personality]);
+            count++;
+        }
+    CHECK_EQ(count, 33 + 7);
+}
+
+TEST(return_ranges)
+{
+    static const struct {
+        enum personality personality;
+        uint32_t type, attach;
+        bool any;
+        int32_t lowest, highest;
+    } cases[] = {
+        {PERSONALITY_LINUX, 6, 37, true, 0, 0},       {PERSONALITY_LINUX, 8, 0, false, 0, 1},
+        {PERSONALITY_LINUX, 8, 1, false, 0, 3},       {PERSONALITY_LINUX, 18, 8, false, 0, 3},
+        {PERSONALITY_LINUX, 18, 10, false, 0, 1},     {PERSONALITY_LINUX, 18, 19, false, 1, 1},
+        {PERSONALITY_LINUX, 26, 24, false, 0, 0},     {PERSONALITY_LINUX, 26, 23, true, 0, 0},
+        {PERSONALITY_LINUX, 29, 27, false, -4095, 0}, {PERSONALITY_LINUX, 29, 43, false, 0, 1},
+        {PERSONALITY_LINUX, 2, 0, true, 0, 0},        {PERSONALITY_LINUX, 2, 56, false, 0, 1},
+        {PERSONALITY_LINUX, 28, 0, true, 0, 0},       {PERSONALITY_EFW, 1, 1, true, 0, 0},
+        {PERSONALITY_EFW, 3, 3, true, 0, 0},          {PERSONALITY_EFW, 2, 2, true, 0, 0},
+    };
+
+    for (unsigned i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+        struct return_range range;
+        const struct program_contract *program = contract_program(cases[i].personality, cases[i].type);
+
+        REQUIRE(program);
+        CHECK_EQ(contract_return_range(program, cases[i].personality, cases[i].attach, &range), !cases[i].any);
+        if (cases[i].any)
+            continue;
+        CHECK_EQ(range.lowest, cases[i].lowest);
+        CHECK_EQ(range.highest, cases[i].highest);
+    }
+}
+
+/* A prototype's own rules: arguments without gaps, a size behind each sized memory and nowhere else, sizes for memory
+ * of fixed size. */
+static void check_proto(const struct helper_proto *proto)
+{
+    bool over = false, map = false;
+
+    for (unsigned i = 0; i < HELPER_ARGS; i++) {
+        enum arg_kind kind = proto->args[i], before = i ? proto->args[i - 1] : ARG_NONE;
+        bool sized = before == ARG_MEM || before == ARG_MEM_OR_NULL || before == ARG_MEM_UNINIT ||
+                     before == ARG_MEM_UNINIT_OR_NULL;
+        bool fixed = kind == ARG_FIXED_MEM || kind == ARG_FIXED_MEM_UNINIT;
+
+        CHECK(!(over && kind != ARG_NONE));
+        over |= kind == ARG_NONE;
+        map |= kind == ARG_CONST_MAP;
+        CHECK_EQ(sized, kind == ARG_SIZE || kind == ARG_SIZE_OR_ZERO);
+        CHECK_EQ(fixed, proto->fixed_size[i] != 0);
+        CHECK(map || (kind != ARG_MAP_KEY && kind != ARG_MAP_VALUE && kind != ARG_MAP_VALUE_UNINIT));
+    }
+    CHECK(map || (proto->ret != RET_MAP_VALUE && proto->ret != RET_MAP_VALUE_OR_NULL));
+    CHECK(!!(proto->flags & HELPER_MIGHT_SLEEP) == (proto->max_irql == 0));
+}
+
+TEST(every_helper)
+{
+    unsigned count[PERSONALITIES] = {0};
+
+    for (int personality = 0; personality < PERSONALITIES; personality++)
+        for (uint32_t type = 1; type < 1000; type++)
+            for (int32_t id = 0; id < 65600; id = id == 300 ? 65530 : id + 1) {
+                const struct helper_proto *proto = contract_helper_proto(personality, type, id);
+
+                if (!proto)
+                    continue;
+                count[personality]++;
+                CHECK_EQ(proto->id[personality], id);
+                CHECK_STR(proto->name, contract_program_helper_name(personality, type, id));
+                check_proto(proto);
+            }
+    CHECK(count[PERSONALITY_LINUX] > 2500);
+    CHECK_EQ(count[PERSONALITY_EFW], 7 * 35 + 14);
+    /* No helper without a type that may call it. */
+    for (int32_t id = 1; id <= 211; id++) {
+        bool callable = false;
+        for (uint32_t type = 1; type <= 32; type++)
+            callable |= contract_helper_proto(PERSONALITY_LINUX, type, id) != NULL;
+        if (!callable)
+            printf("nobody may call %s\n", contract_helper_name(PERSONALITY_LINUX, id));
+        CHECK(callable);
+    }
+    CHECK(!contract_helper_proto(PERSONALITY_LINUX, 6, 212) && !contract_helper_proto(PERSONALITY_LINUX, 33, 1));
+    CHECK(!contract_helper_proto(PERSONALITY_LINUX, 6, -1) && !contract_helper_proto(PERSONALITY_LINUX, 0, 1));
+    CHECK(contract_helper_proto(PERSONALITY_LINUX, LINUX_TYPE_BIND, 1));
+    CHECK(!contract_helper_proto(PERSONALITY_LINUX, LINUX_TYPE_BIND, 44));
+}
+
+/* The prototype beside a body asks for what the table asks for: a number where the table takes anything, and only map
+ * kinds that are here, are all that may differ. */
+static void check_implemented(const struct helper_proto *here, enum personality personality, uint32_t type)
+{
+    const struct helper_proto *table = contract_helper_proto(personality, type, here->id[personality]);
+    bool same;
+
+    if (here->id[personality] < 0)
+        return;
+    if (!table)
+        printf("no row for %s\n", here->name);
+    REQUIRE(table);
+    same = !strcmp(here->name, table->name) && here->ret == table->ret && here->flags == table->flags &&
+           here->max_irql == table->max_irql && !memcmp(here->fixed_size, table->fixed_size, HELPER_ARGS) &&
+           !(table->map_kinds && (here->map_kinds == 0 || here->map_kinds & ~table->map_kinds));
+    for (unsigned i = 0; i < HELPER_ARGS; i++)
+        same = same &&
+               (here->args[i] == table->args[i] || (here->args[i] == ARG_SCALAR && table->args[i] == ARG_ANYTHING));
+    if (!same)
+        printf("%s differs from its row\n", here->name);
+    CHECK(same);
+}
+
+TEST(implemented)
+{
+    static const uint32_t any_type[PERSONALITIES] = {6, 1};
+    unsigned count = 0;
+
+    for (int personality = 0; personality < PERSONALITIES; personality++) {
+        for (const struct helper_family *family = helper_families; family->helpers; family++)
+            for (const struct helper *helper = family->helpers; helper->proto.name; helper++, count++)
+                check_implemented(&helper->proto, personality, any_type[personality]);
+        for (const struct helper *helper = xdp_helpers; helper->proto.name; helper++, count++)
+            check_implemented(&helper->proto, personality, any_type[personality]);
+    }
+    CHECK(count > 60);
 }
 
 TEST_MAIN
