@@ -97,10 +97,6 @@ enum {
 
 enum { HELPER_ARGS = 5 };
 
-#ifdef __GNUC__ /* rows of tables end where the rest is zero */
-#pragma GCC diagnostic ignored "-Wmissing-field-initializers"
-#endif
-
 /* A helper as seen from a program.  `id` per personality, -1 where it has none.  The implementation stands beside it
  * in src/helpers (struct helper, core/helper.h); verification-only rows have none. */
 struct helper_proto {
