@@ -5,14 +5,19 @@
  *     traffic receive PORT...          takes UDP and TCP on each port until SIGTERM, then prints what came
  *     traffic send HOST COUNT PORT...  COUNT UDP messages to each port in turn, and COUNT over one TCP connection to
  * each
+ *     traffic record INTERFACE         writes a capture of what comes in at an interface, until SIGTERM
  *
  * A message is 100 bytes.  Both print "udp PORT MESSAGES" and "tcp PORT MESSAGES" lines.
  */
 #include <arpa/inet.h>
 #include <errno.h>
+#include <net/if.h>
+#include <netpacket/packet.h>
+#include <net/ethernet.h>
 #include <netinet/in.h>
 #include <poll.h>
 #include <signal.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -130,6 +135,37 @@ static int send_all(const char *host, int count, int port_count, char **ports)
     return 0;
 }
 
+static int record(const char *interface)
+{
+    static unsigned char frame[1 << 16];
+    const uint32_t header[6] = {0xa1b2c3d4, 2 | 4 << 16, 0, 0, 65535, 1};
+    struct sockaddr_ll here = {.sll_family = AF_PACKET, .sll_protocol = htons(ETH_P_ALL)};
+    int room = 16 << 20, tap = socket(AF_PACKET, SOCK_RAW, 0);
+    here.sll_ifindex = (int)if_nametoindex(interface);
+    if (tap < 0 || !here.sll_ifindex || bind(tap, (struct sockaddr *)&here, sizeof here))
+        return fail(interface);
+    setsockopt(tap, SOL_SOCKET, SO_RCVBUFFORCE, &room, sizeof room);
+    fwrite(header, sizeof header, 1, stdout);
+    fflush(stdout);
+    for (int quiet = 0; !stopped || !quiet;) {
+        struct pollfd wait = {tap, POLLIN, 0};
+        struct sockaddr_ll from;
+        socklen_t size = sizeof from;
+        quiet = poll(&wait, 1, stopped ? 100 : 1000) <= 0;
+        if (quiet)
+            continue;
+        ssize_t got = recvfrom(tap, frame, sizeof frame, MSG_DONTWAIT, (struct sockaddr *)&from, &size);
+        if (got <= 0 || from.sll_pkttype == PACKET_OUTGOING)
+            continue;
+        struct timespec now;
+        clock_gettime(CLOCK_REALTIME, &now);
+        const uint32_t head[4] = {(uint32_t)now.tv_sec, (uint32_t)(now.tv_nsec / 1000), (uint32_t)got, (uint32_t)got};
+        fwrite(head, sizeof head, 1, stdout);
+        fwrite(frame, (size_t)got, 1, stdout);
+    }
+    return fflush(stdout) || ferror(stdout) ? fail("capture") : 0;
+}
+
 int main(int argc, char **argv)
 {
     struct sigaction action = {.sa_handler = on_signal};
@@ -139,6 +175,8 @@ int main(int argc, char **argv)
         return receive(argc - 2, argv + 2);
     if (argc > 4 && argc - 4 <= PORTS_MOST && !strcmp(argv[1], "send"))
         return send_all(argv[2], atoi(argv[3]), argc - 4, argv + 4);
-    fprintf(stderr, "usage: traffic receive PORT... | traffic send HOST COUNT PORT...\n");
+    if (argc == 3 && !strcmp(argv[1], "record"))
+        return record(argv[2]);
+    fprintf(stderr, "usage: traffic receive PORT... | traffic send HOST COUNT PORT... | traffic record INTERFACE\n");
     return 2;
 }
