@@ -44,15 +44,18 @@
 
 #define EVERY (UINT64_MAX & ~TYPE(0))
 /* lirc_mode2 has a short list of its own; all others share this one. */
-#define BASE     (EVERY & ~LIRC)
-#define BTF      (TRACING | LSM | SYSCALL) /* whose arguments are the kernel's own objects */
-#define TRACE    (KPROBE | TRACEPOINT | PERF_EVENT | RAW_TP | BTF)
-#define LWT      (LWT_IN | LWT_OUT | LWT_XMIT | SEG6LOCAL)
-#define XMIT     (TC | LWT_XMIT)
-#define CGROUP   (CGROUP_SKB | CGROUP_SOCK | SOCK_OPS | DEVICE | SOCK_ADDR | SYSCTL | SOCKOPT)
-#define CASTS    (FILTER | TC | XDP | CGROUP_SKB | LWT | SOCK_OPS | SK_SKB | SK_MSG | SOCK_ADDR | FLOW | SK_LOOKUP | BTF)
-#define LOOKUPS  (TC | XDP | CGROUP_SKB | SK_SKB | SOCK_ADDR)
-#define COARSE   (CASTS | CGROUP_SOCK | REUSEPORT | SYSCTL | STRUCT_OPS) & ~BTF
+#define BASE    (EVERY & ~LIRC)
+#define BTF     (TRACING | LSM | SYSCALL) /* whose arguments are the kernel's own objects */
+#define TRACE   (KPROBE | TRACEPOINT | PERF_EVENT | RAW_TP | BTF)
+#define LWT     (LWT_IN | LWT_OUT | LWT_XMIT | SEG6LOCAL)
+#define XMIT    (TC | LWT_XMIT)
+#define CGROUP  (CGROUP_SKB | CGROUP_SOCK | SOCK_OPS | DEVICE | SOCK_ADDR | SYSCTL | SOCKOPT)
+#define CASTS   (FILTER | TC | XDP | CGROUP_SKB | LWT | SOCK_OPS | SK_SKB | SK_MSG | SOCK_ADDR | FLOW | SK_LOOKUP | BTF)
+#define LOOKUPS (TC | XDP | CGROUP_SKB | SK_SKB | SOCK_ADDR)
+#define COARSE  (CASTS | CGROUP_SOCK | REUSEPORT | SYSCTL | STRUCT_OPS) & ~BTF
+/* Programs that run anywhere, in the middle of anything, may have no map with a timer or a lock. */
+#define TIMING   (BASE & ~(KPROBE | TRACEPOINT | PERF_EVENT | RAW_TP))
+#define LOCKING  (TIMING & ~FILTER)
 #define COOKIES  (TC | XDP)
 #define VERDICTS (CGROUP_SOCK | DEVICE | SOCK_ADDR | SYSCTL | SOCKOPT)
 
@@ -142,7 +145,7 @@ const struct helper_proto *contract_helper_proto(enum personality personality, u
             continue;
         if (personality == PERSONALITY_EFW ? !row->efw_type || row->efw_type == type
             : type < 64                    ? (row->types & bit) != 0
-                                           : row->types == BASE || row->types == EVERY)
+                                           : (row->types & LOCKING) == LOCKING)
             return &row->proto;
     }
     return NULL;
