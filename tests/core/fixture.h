@@ -22,6 +22,13 @@
 #include "isa/insn.h"
 #include "platform/os.h"
 
+#define FAILS(call, error)                                                                                             \
+    do {                                                                                                               \
+        errno = 0;                                                                                                     \
+        CHECK_EQ((call), -1);                                                                                          \
+        CHECK_EQ(errno, error);                                                                                        \
+    } while (0)
+
 enum fixture_place { FIXTURE_AT_PROCESS = 1, FIXTURE_AT_WIRE = 2, FIXTURE_AT_DRIVER = 4 };
 
 #ifdef _WIN32
@@ -95,6 +102,31 @@ static inline int fixture_next_pin(const char *path, char *next, enum object_kin
 
 static inline void fixture_sweep(void) {}
 
+static inline uint32_t fixture_cpus(void)
+{
+    return os_cpu_count(); /* counted as the driver counts them */
+}
+
+/* A ring's memory; false where there is none. */
+static inline bool fixture_ring_map(int ring, size_t size, uint64_t **consumer, const uint64_t **producer,
+                                    const uint8_t **data)
+{
+    void *mine;
+    const void *theirs;
+    size_t told;
+    if (ebpf_ring_buffer_map_map_buffer(ring, &mine, &theirs, data, &told) || told != size)
+        return false;
+    *consumer = mine;
+    *producer = theirs;
+    return true;
+}
+
+static inline void fixture_ring_unmap(int ring, size_t size, uint64_t *consumer, const uint64_t *producer,
+                                      const uint8_t *data)
+{
+    CHECK_EQ(ebpf_ring_buffer_map_unmap_buffer(ring, consumer, producer, data), EBPF_SUCCESS);
+}
+
 static inline bool fixture_given_back(void)
 {
     struct judge *judge = prefix_judge();
@@ -144,6 +176,11 @@ static inline bool fixture_core_stop(void)
     if (blocks || bytes)
         printf("%llu blocks, %llu bytes not given back\n", (unsigned long long)blocks, (unsigned long long)bytes);
     return !blocks && !bytes;
+}
+
+static inline uint32_t fixture_cpus(void)
+{
+    return os_cpu_count();
 }
 
 static inline int fixture_errno(enum result result)
@@ -235,7 +272,19 @@ static inline int fixture_next_pin(const char *path, char *next, enum object_kin
 
 static inline void fixture_sweep(void) {}
 
+static inline bool fixture_ring_map(int ring, size_t size, uint64_t **consumer, const uint64_t **producer,
+                                    const uint8_t **data)
+{
+    return false;
+}
+
+static inline void fixture_ring_unmap(int ring, size_t size, uint64_t *consumer, const uint64_t *producer,
+                                      const uint8_t *data)
+{
+}
+
 #else
+#include "core/map.h"
 enum { FIXTURE_AT = FIXTURE_AT_PROCESS };
 
 static inline bool fixture_start(void)
@@ -274,6 +323,43 @@ static inline int fixture_next_pin(const char *path, char *next, enum object_kin
 {
     uint32_t id;
     return fixture_errno(pin_next(path, next, kind, &id));
+}
+
+static inline struct os_shared *fixture_shared(int ring)
+{
+    struct object *object;
+    uint32_t flags;
+    if (client_process()->ops->handle_get(client_process(), ring, &object, &flags))
+        return NULL;
+    struct map *map = (struct map *)object;
+    struct os_shared *shared = object->kind == OBJECT_MAP && map->ops->shared ? map->ops->shared(map) : NULL;
+    object_put(object, REF_LOOKUP); /* the handle keeps it */
+    return shared;
+}
+
+static inline bool fixture_ring_map(int ring, size_t size, uint64_t **consumer, const uint64_t **producer,
+                                    const uint8_t **data)
+{
+    size_t page = os_page_size();
+    struct os_shared *shared = fixture_shared(ring);
+    void *mine, *theirs;
+    if (!shared || os_shared_map_client(shared, 0, page, true, &mine))
+        return false;
+    if (os_shared_map_client(shared, page, page + 2 * size, false, &theirs)) {
+        os_shared_unmap(mine, page);
+        return false;
+    }
+    *consumer = mine;
+    *producer = theirs;
+    *data = (const uint8_t *)theirs + page;
+    return true;
+}
+
+static inline void fixture_ring_unmap(int ring, size_t size, uint64_t *consumer, const uint64_t *producer,
+                                      const uint8_t *data)
+{
+    os_shared_unmap(consumer, os_page_size());
+    os_shared_unmap((void *)(uintptr_t)producer, os_page_size() + 2 * size);
 }
 
 /* Lets closes take effect. */

@@ -5,13 +5,6 @@
  */
 #include "fixture.h"
 
-#define FAILS(call, error)                                                                                             \
-    do {                                                                                                               \
-        errno = 0;                                                                                                     \
-        CHECK_EQ((call), -1);                                                                                          \
-        CHECK_EQ(errno, error);                                                                                        \
-    } while (0)
-
 TEST(elements)
 {
     REQUIRE(fixture_start());
