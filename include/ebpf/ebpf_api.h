@@ -72,7 +72,7 @@ LIBBPF_API int bpf(int cmd, union bpf_attr *attr, unsigned int size);
 LIBBPF_API int winbpf_bpf_linux(int cmd, union bpf_attr *attr, unsigned int size);
 
 /* Closes this process's connection to the driver, and with it every descriptor, so that the driver can be unloaded; the
- * next call opens a new one.  No other call is under way. */
+ * next call opens a new one.  Calls that are under way end with ECANCELED. */
 LIBBPF_API void winbpf_disconnect(void);
 
 /* close() and dup() of the descriptors that bpf() returns; 0 is never one. */

@@ -79,6 +79,11 @@ void api_set_errno(int error)
     errno = error;
 }
 
+const char *api_strerror(int error)
+{
+    return strerror(error);
+}
+
 size_t api_page_size(void)
 {
     return os_page_size();

@@ -34,7 +34,7 @@ struct bpf_link *bpf_program__attach_xdp(const struct bpf_program *prog, int ifi
     int fd = bpf_link_create(prog->fd, ifindex, BPF_XDP, NULL);
     if (fd < 0) {
         api_warn("program '%s': failed to attach to interface %d: %s\n", bpf_program__name(prog), ifindex,
-                 errno == ENODEV ? "not a joined interface" : strerror(errno));
+                 errno == ENODEV ? "not a joined interface" : api_strerror(errno));
         return api_null(-fd);
     }
     return api_link(fd);

@@ -71,6 +71,7 @@ intptr_t api_ring_wait_handle(const struct ring_buffer *rb);
 /* The error number that bpf() has for a result, here. */
 int api_errno(enum result result);
 void api_set_errno(int error);
+const char *api_strerror(int error);
 /* Bytes that can be mapped by themselves, of which a ring's size is a multiple. */
 size_t api_page_size(void);
 uint32_t api_cpu_count(void);

@@ -237,7 +237,7 @@ int api_map_load(struct bpf_map *map)
         const char *kind = libbpf_bpf_map_type_str((enum bpf_map_type)map->spec.kind);
         api_warn("%s: map '%s': failed to %s (%s, %u entries, keys of %u and values of %u bytes): %s\n",
                  map->object->path, map->name, what, kind ? kind : "unknown kind", map->spec.max_entries,
-                 map->spec.key_size, map->spec.value_size, strerror(-result));
+                 map->spec.key_size, map->spec.value_size, api_strerror(-result));
         return api_fail(-result);
     }
     return 0;

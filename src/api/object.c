@@ -148,7 +148,7 @@ struct bpf_object *api_object_open(const char *path, enum elf_personality_choice
         return api_null(EINVAL);
     int error = read_file(path, &bytes, &size);
     if (error) {
-        api_warn("%s: %s\n", path, strerror(error));
+        api_warn("%s: %s\n", path, api_strerror(error));
         return api_null(error);
     }
     return open_bytes(bytes, size, path, path, personality, opts);
@@ -214,7 +214,7 @@ static int load_btf(struct bpf_object *object)
             object->btf_fd = -1;
             return -error;
         }
-        api_warn("%s: BTF not loaded (%s), going on without\n", object->path, strerror(error));
+        api_warn("%s: BTF not loaded (%s), going on without\n", object->path, api_strerror(error));
         object->btf_fd = -1;
     }
     return 0;
@@ -231,7 +231,7 @@ static int fill_slots(struct bpf_object *object)
         int result = bpf_map_update_elem(map->fd, &init->key, &fd, 0);
         if (result) {
             api_warn("%s: map '%s': slot %u cannot be filled: %s\n", object->path, map->name, init->key,
-                     strerror(-result));
+                     api_strerror(-result));
             return result;
         }
     }

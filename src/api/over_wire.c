@@ -188,6 +188,15 @@ void api_set_errno(int error)
     device_set_errno(error);
 }
 
+/* The C runtime has no texts for POSIX's later numbers. */
+const char *api_strerror(int error)
+{
+    for (int result = 1; error >= 100 && result < RESULT_COUNT; result++)
+        if (result_msvc_errno((enum result)result) == error)
+            return result_text((enum result)result);
+    return strerror(error);
+}
+
 size_t api_page_size(void)
 {
     return reach() ? 4096 : page_size;

@@ -174,7 +174,7 @@ int api_program_load(struct bpf_program *program)
         }
     }
     if (fd < 0) {
-        api_warn("%s: program '%s': rejected: %s\n", object->path, image->name, strerror(error));
+        api_warn("%s: program '%s': rejected: %s\n", object->path, image->name, api_strerror(error));
         if (log && *log)
             api_print(LIBBPF_WARN, "%s%s", log, log[strlen(log) - 1] == '\n' ? "" : "\n");
     }

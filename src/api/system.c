@@ -149,7 +149,7 @@ int libbpf_strerror(int err, char *buf, size_t size)
     if (!buf || !size)
         return api_fail(EINVAL);
     if (err < __LIBBPF_ERRNO__START) {
-        snprintf(text, sizeof text, "%s", strerror(err));
+        snprintf(text, sizeof text, "%s", api_strerror(err));
     } else if (err < __LIBBPF_ERRNO__END) {
         snprintf(text, sizeof text, "%s", own_errors[err - __LIBBPF_ERRNO__START]);
     } else {
