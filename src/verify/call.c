@@ -73,10 +73,9 @@ static bool acquire(struct verifier *v, uint32_t *id)
 static bool kill_ref(struct verifier *v, void *self, struct value *value, uint64_t *deps)
 {
     const uint32_t *id = self;
-    (void)v;
     if (value->ref != *id)
         return false;
-    *value = value_none();
+    value_forget(v, value);
     *deps = 0;
     return true;
 }

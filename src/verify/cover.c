@@ -245,9 +245,9 @@ static bool cover_globals(struct cover *k)
 static void find_heads(struct cover *k)
 {
     if (k->all) { /* back to its own head: the loops around go on from there */
-        for (uint32_t i = 0; i < k->c->path_index; i++)
-            if (k->v->path[i]->ranking && k->head_count < HEADS)
-                k->heads[k->head_count++] = k->v->path[i];
+        for (struct checkpoint *c = k->c->guess_below; c; c = c->guess_below)
+            if (c->ranking && k->head_count < HEADS)
+                k->heads[k->head_count++] = c;
         return;
     }
     for (const struct worst *w = k->c->worst; w; w = w->next)

@@ -309,10 +309,22 @@ bool flow_find(struct verifier *v)
         v->out_of_memory = true;
         return false;
     }
+    /* where each loop's jumps lie */
+    uint32_t block = 0;
     for (uint32_t i = 0; i < count; i++) {
         uint32_t target;
-        if (is_jump(&v->image->insns[i], i, &target) && v->flow[target].head)
-            v->places[v->flow[target].place].loop_end = i;
+        if (v->flow[i].join || v->around[i] != IMAGE_NO_INDEX)
+            block = i;
+        if (is_jump(&v->image->insns[i], i, &target)) {
+            uint32_t h = v->flow[block].head ? block : v->around[block];
+            for (; h != IMAGE_NO_INDEX; h = v->around[h]) {
+                struct place *place = &v->places[v->flow[h].place];
+                if (!place->loop_end || i < place->loop_begin)
+                    place->loop_begin = i;
+                if (i > place->loop_end)
+                    place->loop_end = i;
+            }
+        }
         i += (uint32_t)insn_is_lddw(&v->image->insns[i]);
     }
     return true;

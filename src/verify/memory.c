@@ -250,7 +250,7 @@ static bool stack_blur(struct verifier *v, uint32_t f, int64_t low, int64_t high
         } else if (node_value(v, node)->kind == V_NUMBER) {
             node = NODE_ANY;
         } else if (v->input->flags & VERIFY_POINTER_LEAKS && node_value(v, node)->kind < V_DYNPTR) {
-            node = NODE_MIXED;
+            node = NODE_ANY; /* bytes: a number to whoever reads them */
         } else {
             return refuse(v, REASON_SPILLED_POINTER, "may overwrite part of the pointer at r10-%u", 8 * (s + 1));
         }
@@ -745,8 +745,7 @@ static bool kill_packet(struct verifier *v, void *self, struct value *value, uin
     }
     if ((value->kind != V_PACKET && value->kind != V_PACKET_END) || value->index == REGION_MEMORY)
         return false;
-    *value = value_none();
-    value->index = 1;
+    value_forget(v, value);
     *deps = 0;
     return true;
 }

@@ -123,8 +123,10 @@ struct ranking {
 };
 
 struct checkpoint {
-    struct checkpoint *next;  /* of the same instruction, newest first */
-    struct checkpoint *outer; /* active one of the same instruction and calls below it on the path */
+    struct checkpoint *next;          /* of the same instruction, newest first */
+    struct checkpoint *outer;         /* active one of the same instruction below it on the path */
+    struct checkpoint *outer_general; /* the first generalized one among these */
+    struct checkpoint *guess_below;   /* newest generalized one below it on the path */
     struct saved *state;
     struct saved_deps *deps; /* while active: relative to the checkpoint below it on the path */
     struct worst *worst;
@@ -169,7 +171,7 @@ struct insn_flow {
 struct place { /* per join */
     struct checkpoint *done, *active;
     uint32_t done_count, tried_at;
-    uint32_t loop_end; /* of a loop head: the last instruction that jumps back to it */
+    uint32_t loop_begin, loop_end; /* of a loop head: the first and the last jump in its loop */
     uint8_t loop_failures, join_failures, join_successes;
 };
 
@@ -308,6 +310,14 @@ static inline void set_reg(struct verifier *v, unsigned reg, const struct value 
 static inline uint32_t fresh_id(struct verifier *v)
 {
     return ++v->next_id;
+}
+
+/* A pointer that died: whoever may see addresses may read its bytes, nobody may use it. */
+static inline void value_forget(const struct verifier *v, struct value *value)
+{
+    bool plain = value->kind < V_DYNPTR && v->input->flags & VERIFY_POINTER_LEAKS;
+    *value = plain ? value_number(scalar_any) : value_none();
+    value->index = !plain;
 }
 
 /* Sets slot `s` of `frame`; `whole`: all eight bytes are written. */

@@ -97,6 +97,9 @@ static struct checkpoint *make_checkpoint(struct verifier *v)
     c->active = true;
     c->path_index = v->path_depth;
     c->outer = place_of(v, c)->active;
+    c->outer_general = c->outer && !c->outer->general ? c->outer->outer_general : c->outer;
+    if (v->path_depth)
+        c->guess_below = newest(v)->general ? newest(v) : newest(v)->guess_below;
     place_of(v, c)->active = c;
     v->path[v->path_depth++] = c;
     v->all[v->all_count++] = c;
@@ -238,12 +241,13 @@ static void take_back(struct verifier *v, struct checkpoint *guess)
 /* Something was refused: takes back the newest guess on the path; false if there is none. */
 static bool recover(struct verifier *v)
 {
-    for (uint32_t k = v->path_depth; k-- > 0;)
-        if (v->path[k]->general) {
-            take_back(v, v->path[k]);
-            return true;
-        }
-    return false;
+    struct checkpoint *c = v->path_depth ? newest(v) : NULL;
+    if (c && !c->general)
+        c = c->guess_below;
+    if (!c)
+        return false;
+    take_back(v, c);
+    return true;
 }
 
 /* ---- progress ---- */
@@ -459,7 +463,7 @@ static enum arrival arrive(struct verifier *v)
             }
             at = &c->next;
         }
-        for (struct checkpoint *c = place->active; c; c = c->outer) {
+        for (struct checkpoint *c = place->active; c; c = nearest ? c->outer_general : c->outer) {
             if (!same_calls(v, c))
                 continue;
             if (c->path_index < start) {

@@ -57,7 +57,8 @@ static void find_thresholds(struct widening *w, const struct saved *old)
 {
     const node_t *nodes = saved_nodes(old);
     struct verifier *v = w->v;
-    uint32_t from = v->insn, to = v->places[v->flow[from].place].loop_end;
+    const struct place *place = &v->places[v->flow[v->insn].place];
+    uint32_t from = place->loop_begin, to = place->loop_end;
     static const uint64_t usual[] = {0, 0xffff, INT32_MAX, UINT32_MAX, INT64_MAX, UINT64_MAX};
     for (size_t i = 0; i < sizeof usual / sizeof *usual; i++)
         add_threshold(w, usual[i]);
