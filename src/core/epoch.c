@@ -21,11 +21,12 @@
  * never fails and never waits for another section, and nesting cannot deadlock.  A CPU lease does wait when every CPU
  * is leased; its holder nests without a second lease, so some holder always runs on.
  *
- * Retired entries go to a stack per CPU (one exchange).  There is no background thread: a stack grown past THRESHOLD
- * raises a flag, and the next to leave a section, or epoch_poll(), takes all stacks as one batch, scans once and
- * reclaims the batches that no reader holds back.  One does so at a time.  When threads retire faster than that one
+ * Retired entries go to a stack per CPU (one exchange).  In user mode there is no background thread: a stack grown past
+ * THRESHOLD raises a flag, and the next to leave a section, or epoch_poll(), takes all stacks as one batch, scans once
+ * and reclaims the batches that no reader holds back.  One does so at a time.  When threads retire faster than that one
  * reclaims, or a reader has lost its CPU inside its section, those who leave with BACKLOG entries waiting yield theirs
- * first: so memory stays bounded by what is retired during a section.
+ * first: so memory stays bounded by what is retired during a section.  In a kernel sections are left at DISPATCH_LEVEL
+ * too, where one may not reclaim, for that takes locks that sleep; there a thread is woken to do it.
  */
 #include <string.h>
 #include "core/epoch.h"
@@ -85,6 +86,13 @@ static struct {
  * our own thread's, and `tenants` (per slot, its thread) only confirms it. */
 static uintptr_t *tenants;
 enum { YIELDS = false };
+static struct {
+    struct os_event *wake;
+    struct os_thread *thread;
+    uint32_t stopping;
+} reclaimer;
+static enum result reclaimer_start(void);
+static void reclaimer_stop(void);
 #else
 enum { YIELDS = true };
 /* CPU slot this thread has leased, plus one; 0: none. */
@@ -107,10 +115,16 @@ enum result epoch_start(void)
         return RESULT_NO_MEMORY;
     }
 #endif
+    enum result result = RESULT_NO_MEMORY;
     if (epochs.leases && epochs.plain && epochs.stacks)
-        return RESULT_OK;
-    epoch_stop();
-    return RESULT_NO_MEMORY;
+        result = RESULT_OK;
+#ifdef WINBPF_KERNEL
+    if (!result)
+        result = reclaimer_start();
+#endif
+    if (result)
+        epoch_stop();
+    return result;
 }
 
 static bool take_slot(struct slot *slot)
@@ -161,8 +175,10 @@ static uint64_t reclaim(bool wait);
 static NOINLINE void leave_slowly(void)
 {
 #ifdef WINBPF_KERNEL
-    if (!os_may_wait())
-        return; /* reclaiming takes sleeping locks: the next at PASSIVE_LEVEL does it */
+    if (!os_may_wait()) {
+        os_event_set(reclaimer.wake);
+        return;
+    }
 #endif
     reclaim(false);
     if (os_load(&epochs.stacks[os_cpu_current()].count) > BACKLOG || os_load(&epochs.kept_count) > BACKLOG)
@@ -391,8 +407,43 @@ void epoch_synchronize(void)
     }
 }
 
+#ifdef WINBPF_KERNEL
+static void reclaimer_body(void *argument)
+{
+    for (;;) {
+        os_event_wait(reclaimer.wake, UINT64_MAX);
+        if (os_load(&reclaimer.stopping))
+            return;
+        if (os_load(&epochs.wanted))
+            reclaim(false);
+    }
+}
+
+static enum result reclaimer_start(void)
+{
+    reclaimer.stopping = 0;
+    enum result result = os_event_create(&reclaimer.wake);
+    return result ? result : os_thread_start(reclaimer_body, NULL, &reclaimer.thread);
+}
+
+/* Also of one that was not wholly started. */
+static void reclaimer_stop(void)
+{
+    if (reclaimer.thread) {
+        os_store(&reclaimer.stopping, 1);
+        os_event_set(reclaimer.wake);
+        os_thread_join(reclaimer.thread);
+    }
+    os_event_destroy(reclaimer.wake);
+    memset(&reclaimer, 0, sizeof reclaimer);
+}
+#endif
+
 void epoch_stop(void)
 {
+#ifdef WINBPF_KERNEL
+    reclaimer_stop();
+#endif
     if (epochs.leases && epochs.plain && epochs.stacks) {
         while (epoch_pending())
             epoch_synchronize();

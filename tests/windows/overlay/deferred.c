@@ -294,14 +294,46 @@ void check_freed(const void *memory, SIZE_T size, const void *caller)
     let_go();
 }
 
-/* Work items and system threads are Wine's; we count them.  A work item is an object of the driver that allocated it.
- */
+/* Work items and system threads are Wine's; we count them, and see how they return. */
 struct work {
-    PIO_WORKITEM real;
     PIO_WORKITEM_ROUTINE routine;
     PVOID context;
-    const void *caller;
 };
+
+static volatile LONG work_running;
+
+int work_items_run(void)
+{
+    return work_running != 0;
+}
+
+static VOID NTAPI work_body(PDEVICE_OBJECT device, PVOID argument)
+{
+    struct work work = *(struct work *)argument;
+    VirtualFree(argument, 0, MEM_RELEASE_);
+    irql_set(PASSIVE_LEVEL);
+    work.routine(device, work.context);
+    if (irql_now() != PASSIVE_LEVEL || regions_now())
+        violation((void *)work.routine, "work item routine returned at IRQL %u, inside %lu critical regions",
+                  irql_now(), regions_now());
+    irql_set(PASSIVE_LEVEL);
+    regions_set(0);
+    InterlockedDecrement(&work_running);
+}
+
+VOID NTAPI shim_IoQueueWorkItem(PIO_WORKITEM item, PIO_WORKITEM_ROUTINE routine, WORK_QUEUE_TYPE type, PVOID context);
+VOID NTAPI shim_IoQueueWorkItem(PIO_WORKITEM item, PIO_WORKITEM_ROUTINE routine, WORK_QUEUE_TYPE type, PVOID context)
+{
+    static VOID(NTAPI * real)(PIO_WORKITEM, PIO_WORKITEM_ROUTINE, WORK_QUEUE_TYPE, PVOID);
+    struct work *work = VirtualAlloc(NULL, sizeof *work, 0x3000, 4);
+    require_irql("IoQueueWorkItem", DISPATCH_LEVEL, CALLER);
+    if (!real)
+        real =
+            (VOID(NTAPI *)(PIO_WORKITEM, PIO_WORKITEM_ROUTINE, WORK_QUEUE_TYPE, PVOID))wine_routine("IoQueueWorkItem");
+    *work = (struct work){routine, context};
+    InterlockedIncrement(&work_running);
+    real(item, work_body, type, work);
+}
 
 PIO_WORKITEM NTAPI shim_IoAllocateWorkItem(PDEVICE_OBJECT device);
 PIO_WORKITEM NTAPI shim_IoAllocateWorkItem(PDEVICE_OBJECT device)

@@ -4,10 +4,10 @@
  * PASSIVE_LEVEL with the lock count it came with), the life of a file object, and unload, after which nothing of the
  * driver may be left.  Handles and references that a driver takes are counted here too.
  *
- * Wine's file objects differ from Windows' (page of IRP_MJ_CLEANUP) in three ways, which are made good here: a refused
- * IRP_MJ_CREATE ends the file object, so nothing else comes for it; IRP_MJ_CLEANUP comes when the last handle goes,
- * before IRP_MJ_CLOSE; and it comes when the client ends, even while requests are pending, for Wine waits for those
- * first.  A thread watches the clients for that.
+ * Wine's file objects differ from Windows' (pages of IRP_MJ_CLEANUP and IRP_MJ_CLOSE), which is made good here: a
+ * refused IRP_MJ_CREATE ends the file object, so nothing else comes for it; IRP_MJ_CLEANUP comes when the last handle
+ * goes, or the client ends (a thread watches for that), even while requests are pending; IRP_MJ_CLOSE comes when every
+ * request of the file object is completed; and a driver is unloaded when its file objects and work items are gone.
  */
 #include "overlay.h"
 
@@ -59,6 +59,7 @@ static struct open_file {
     PETHREAD thread;
     HANDLE client; /* its process */
     int refused;
+    LONG pending; /* requests that the driver has and has not completed */
     enum { IN_USE, BEING_CLEANED, CLEANED } state;
 } files[FILES];
 static volatile LONG files_lock;
@@ -130,11 +131,56 @@ static ULONG __stdcall watch_clients(void *unused)
     return 0;
 }
 
+/* A request goes to the driver, or comes back. */
+static void count_pending(PFILE_OBJECT file, LONG change)
+{
+    files_hold();
+    struct open_file *place = file ? file_find(file) : NULL;
+    if (place)
+        place->pending += change;
+    files_let_go();
+}
+
+static int counts(UCHAR major)
+{
+    return major != IRP_MJ_CREATE && major != IRP_MJ_CLEANUP && major != IRP_MJ_CLOSE;
+}
+
+VOID FASTCALL shim_IofCompleteRequest(PIRP irp, CCHAR boost);
+VOID FASTCALL shim_IofCompleteRequest(PIRP irp, CCHAR boost)
+{
+    static VOID(FASTCALL * real)(PIRP, CCHAR);
+    PIO_STACK_LOCATION stack = IoGetCurrentIrpStackLocation(irp);
+    PFILE_OBJECT file = watched(CALLER) && counts(stack->MajorFunction) ? stack->FileObject : NULL;
+    if (!real)
+        real = (VOID(FASTCALL *)(PIRP, CCHAR))W("IofCompleteRequest");
+    require_irql("IofCompleteRequest", DISPATCH_LEVEL, CALLER);
+    if (irp->CancelRoutine)
+        violation(CALLER, "IoCompleteRequest of a request that still has a cancel routine");
+    real(irp, boost);
+    count_pending(file, -1);
+}
+
+/* Until the driver has completed every request of the file. */
+static void wait_for_requests(PFILE_OBJECT file, const struct driver *driver)
+{
+    for (int tries = 0; tries < 2000; tries++) {
+        files_hold();
+        const struct open_file *place = file_find(file);
+        LONG pending = place ? place->pending : 0;
+        files_let_go();
+        if (!pending)
+            return;
+        Sleep(5);
+    }
+    violation((void *)driver->dispatch[IRP_MJ_CLOSE], "a request is not completed after IRP_MJ_CLEANUP");
+}
+
 static NTSTATUS create(struct driver *driver, PDEVICE_OBJECT device, PIRP irp)
 {
     static volatile LONG watching;
     PFILE_OBJECT file = IoGetCurrentIrpStackLocation(irp)->FileObject;
-    struct open_file open = {file, driver, device, irp->Tail.Overlay.Thread, NULL, 0, IN_USE};
+    struct open_file open = {file, driver, device, irp->Tail.Overlay.Thread, NULL, 0, 0, IN_USE};
     ULONG client = (ULONG)(ULONG_PTR)((HANDLE(NTAPI *)(void))W("PsGetCurrentProcessId"))();
     if (!InterlockedExchange(&watching, 1))
         CloseHandle(CreateThread(NULL, 0, watch_clients, NULL, 0, NULL));
@@ -184,6 +230,10 @@ static NTSTATUS NTAPI dispatch(PDEVICE_OBJECT device, PIRP irp)
             send_cleanup(&open);
         if (open.client)
             CloseHandle(open.client);
+        if (place)
+            wait_for_requests(open.file, driver);
+    } else if (place && !open.refused && counts(major)) {
+        count_pending(open.file, 1);
     }
     NTSTATUS status = open.refused ? complete(irp, major == IRP_MJ_CLOSE ? STATUS_SUCCESS : STATUS_INVALID_HANDLE)
                                    : judged(driver, major, device, irp);
@@ -204,10 +254,11 @@ static void wait_for_files(const struct driver *driver)
         for (int i = 0; i < FILES; i++)
             found |= files[i].file && files[i].driver == driver;
         files_let_go();
+        found |= work_items_run();
         if (found)
             Sleep(5);
         if (found && tries == 1999)
-            violation((void *)driver->unload, "a request is never completed: a file object stays");
+            violation((void *)driver->unload, "DriverUnload while a file object or a work item stays");
     }
 }
 

@@ -76,6 +76,9 @@ void check_freed(const void *memory, SIZE_T size, const void *caller);
 /* A driver has a handle more: until ZwClose, or a line at its unload. */
 void handle_opened(HANDLE handle, const void *caller);
 
+/* Is a work item queued or running? */
+int work_items_run(void);
+
 /* Lines for what a driver left behind; called after its DriverUnload. */
 void pool_report(void *base, const wchar_t *name);
 void handles_report(void *base, const wchar_t *name);
