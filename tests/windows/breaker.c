@@ -42,6 +42,20 @@ static VOID NTAPI on_work(PDEVICE_OBJECT device, PVOID context)
     KeSetEvent(context, 0, FALSE);
 }
 
+static VOID NTAPI on_raised_work(PDEVICE_OBJECT device, PVOID context)
+{
+    KeSetEvent(context, 0, FALSE);
+    imp_KfRaiseIrql(APC_LEVEL);
+}
+
+static VOID NTAPI on_region_thread(PVOID context)
+{
+    KeEnterCriticalRegion();
+    PsTerminateSystemThread(STATUS_SUCCESS);
+}
+
+static VOID NTAPI on_process(HANDLE parent, HANDLE process, BOOLEAN created) {}
+
 static VOID NTAPI on_thread(PVOID context)
 {
     KeSetEvent(context, 0, FALSE);
@@ -64,6 +78,40 @@ static NTSTATUS use_objects(void)
     IoFreeWorkItem(item);
     InitializeObjectAttributes(&attributes, NULL, OBJ_KERNEL_HANDLE, NULL, NULL);
     NTSTATUS status = PsCreateSystemThread(&handle, THREAD_ALL_ACCESS, &attributes, NULL, NULL, on_thread, &done);
+    if (!NT_SUCCESS(status))
+        return status;
+    status = ObReferenceObjectByHandle(handle, SYNCHRONIZE, (POBJECT_TYPE)PsThreadType, KernelMode, &thread, NULL);
+    ZwClose(handle);
+    if (!NT_SUCCESS(status))
+        return status;
+    KeWaitForSingleObject(thread, Executive, KernelMode, FALSE, NULL);
+    ObDereferenceObject(thread);
+    return STATUS_SUCCESS;
+}
+
+/* Runs `routine` as a work item, until it says so. */
+static NTSTATUS run_work(PIO_WORKITEM_ROUTINE routine)
+{
+    LARGE_INTEGER pause = in_ms(20);
+    KEVENT done;
+    KeInitializeEvent(&done, SynchronizationEvent, FALSE);
+    PIO_WORKITEM item = IoAllocateWorkItem(breaker);
+    if (!item)
+        return STATUS_INSUFFICIENT_RESOURCES;
+    IoQueueWorkItem(item, routine, DelayedWorkQueue, &done);
+    KeWaitForSingleObject(&done, Executive, KernelMode, FALSE, NULL);
+    KeDelayExecutionThread(KernelMode, FALSE, &pause); /* until it has returned */
+    IoFreeWorkItem(item);
+    return STATUS_SUCCESS;
+}
+
+static NTSTATUS run_thread(PKSTART_ROUTINE routine)
+{
+    OBJECT_ATTRIBUTES attributes;
+    HANDLE handle;
+    PVOID thread;
+    InitializeObjectAttributes(&attributes, NULL, OBJ_KERNEL_HANDLE, NULL, NULL);
+    NTSTATUS status = PsCreateSystemThread(&handle, THREAD_ALL_ACCESS, &attributes, NULL, NULL, routine, NULL);
     if (!NT_SUCCESS(status))
         return status;
     status = ObReferenceObjectByHandle(handle, SYNCHRONIZE, (POBJECT_TYPE)PsThreadType, KernelMode, &thread, NULL);
@@ -138,6 +186,7 @@ static NTSTATUS break_rule(ULONG number)
     PMDL mdl;
     char *memory, *again;
     LONG before = dpc_ran;
+    KAPC_STATE apc;
     EX_RUNDOWN_REF rundown;
     high.QuadPart = -1;
     size.QuadPart = 4096;
@@ -239,6 +288,7 @@ static NTSTATUS break_rule(ULONG number)
         leak_dpc_irql = TRUE;
         KeInsertQueueDpc(&dpc, NULL, NULL);
         wait_for_dpc(before);
+        KeFlushQueuedDpcs(); /* until it has returned */
         leak_dpc_irql = FALSE;
         return STATUS_SUCCESS;
     case 12: /* a handle in whatever process is current */
@@ -344,8 +394,28 @@ static NTSTATUS break_rule(ULONG number)
         mdl = MmAllocatePagesForMdlEx(low, high, skip, 4096, MmCached, 0);
         memory = MmMapLockedPagesSpecifyCache(mdl, KernelMode, MmCached, NULL, FALSE, NormalPagePriority | 0x40000000);
         return memory ? STATUS_SUCCESS : STATUS_UNSUCCESSFUL;
+    case 35: /* a work item that keeps its IRQL */ return run_work(on_raised_work);
+    case 36: /* a thread that ends in a critical region */ return run_thread(on_region_thread);
+    case 37: /* detached, and not attached */ KeUnstackDetachProcess(&apc); return STATUS_SUCCESS;
+    case 38: /* attached twice */
+        KeStackAttachProcess((PVOID)PsGetCurrentProcess(), &apc);
+        KeStackAttachProcess((PVOID)PsGetCurrentProcess(), &apc);
+        KeUnstackDetachProcess(&apc);
+        return STATUS_SUCCESS;
+    case 39: /* a callback removed that is not registered */ return PsSetCreateProcessNotifyRoutine(on_process, TRUE);
+    case 40: /* pages freed twice */
+        mdl = MmAllocatePagesForMdlEx(low, high, skip, 4096, MmCached, 0);
+        MmFreePagesFromMdl(mdl);
+        MmFreePagesFromMdl(mdl);
+        ExFreePool(mdl);
+        return STATUS_SUCCESS;
     default: return STATUS_INVALID_PARAMETER;
     }
+}
+
+static VOID NTAPI on_cancel(PDEVICE_OBJECT device, PIRP irp)
+{
+    IoReleaseCancelSpinLock(irp->CancelIrql);
 }
 
 static NTSTATUS finish(PIRP irp, NTSTATUS status)
@@ -374,7 +444,9 @@ static NTSTATUS NTAPI on_control(PDEVICE_OBJECT device, PIRP irp)
         IoCompleteRequest(irp, IO_NO_INCREMENT);
         return STATUS_SUCCESS;
     }
-    return finish(irp, break_rule(number));
+    if (number == 41) /* completed with a cancel routine */
+        IoSetCancelRoutine(irp, on_cancel);
+    return finish(irp, number == 41 ? STATUS_SUCCESS : break_rule(number));
 }
 
 static VOID NTAPI on_unload(PDRIVER_OBJECT driver)

@@ -42,6 +42,13 @@ static const struct rule_case {
     {31, true, "left at unload: 3 pages"},
     {32, false, "MmUnmapLockedPages of what is not mapped"},
     {33, false, "ObOpenObjectByPointer without OBJ_KERNEL_HANDLE"},
+    {35, false, "work item routine returned at IRQL 1"},
+    {36, false, "PsTerminateSystemThread inside 1 critical regions"},
+    {37, false, "KeUnstackDetachProcess while not attached"},
+    {38, false, "KeStackAttachProcess while attached"},
+    {39, false, "PsSetCreateProcessNotifyRoutine removes what is not registered"},
+    {40, false, "MmFreePagesFromMdl of pages that are not allocated"},
+    {41, false, "still has a cancel routine"},
     {34, true, "left at unload: a mapping of 1 pages"},
 };
 
