@@ -33,12 +33,12 @@ def commands(build, driver):
 
 def gcc(words):
     return ["x86_64-w64-mingw32-gcc"] + [w for w in words[1:] if w not in CLANG_ONLY and not w.startswith("--target")] + [
-        "-Wno-cpp"]
+        "-Wno-cpp", "-g0"]
 
 
 def arm64(words):
     kept = [w for w in words[1:] if w not in ("-mno-red-zone", "-gcodeview") and not w.startswith("--target")]
-    return ["clang-19", "--target=aarch64-w64-windows-gnu", "-D_M_ARM", *kept, "-isystem", os.path.join(HERE, "arm64"),
+    return ["clang-19", "--target=aarch64-w64-windows-gnu", "-D_M_ARM", *kept, "-O1", "-g0", "-isystem", os.path.join(HERE, "arm64"),
             "-isystem", MINGW]
 
 
