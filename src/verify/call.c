@@ -194,7 +194,15 @@ static bool size_argument(struct verifier *v, struct call *c, unsigned i, bool z
     if (size->n.umax == 0)
         return true;
     name_argument(v, c, i - 1);
-    return memory_range(v, c->who, memory, c->deps[i - 1], size->n.umax, write, !write);
+    if (!memory_range(v, c->who, memory, c->deps[i - 1], size->n.umax, write, !write))
+        return false;
+    if (write && memory->kind == V_STACK && size->n.umin < size->n.umax) {
+        /* what may or may not be written is read as if it had been: it has to hold something before */
+        struct value rest = *memory;
+        rest.off += (int32_t)size->n.umin;
+        return memory_range(v, c->who, &rest, c->deps[i - 1], size->n.umax - size->n.umin, true, true);
+    }
+    return true;
 }
 
 static bool text_argument(struct verifier *v, struct call *c, const struct value *p)
@@ -280,6 +288,11 @@ static bool map_argument(struct verifier *v, struct call *c, const struct value 
     if (c->proto->map_kinds && (map->kind >= 64 || !(c->proto->map_kinds >> map->kind & 1)))
         return refuse(v, REASON_MAP_KIND, "bpf_%s does not work on a map of kind %s ('%s')", c->proto->name,
                       contract_map_kind_name(map->kind) ? contract_map_kind_name(map->kind) : "unknown",
+                      map->name ? map->name : "");
+    if ((map->frozen || map->flags & BPF_F_RDONLY_PROG) &&
+        (is(c, "map_update_elem") || is(c, "map_delete_elem") || is(c, "map_push_elem") || is(c, "map_pop_elem") ||
+         is(c, "map_lookup_and_delete_elem")))
+        return refuse(v, REASON_READ_ONLY, "bpf_%s changes map '%s', which programs may only read", c->proto->name,
                       map->name ? map->name : "");
     return true;
 }
@@ -450,7 +463,7 @@ static bool give_result(struct verifier *v, const struct call *c)
         } else {
             r = value_pointer(V_MAP_VALUE, c->map, 0);
             r.id = fresh_id(v);
-            r.flags = element_exists(v, c) ? 0 : VALUE_NULLABLE;
+            r.flags = (element_exists(v, c) ? 0 : VALUE_NULLABLE) | (c->inner ? VALUE_INNER : 0);
         }
         break;
     }

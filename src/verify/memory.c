@@ -470,6 +470,13 @@ static bool map_frozen(const struct map_spec *map)
     return map->frozen;
 }
 
+/* Is `contents` what every value of the map holds? */
+static bool contents_known(const struct map_spec *map, const struct value *base)
+{
+    return map_frozen(map) && map->contents.size && map->kind == BPF_MAP_TYPE_ARRAY && map->max_entries == 1 &&
+           !(base->flags & VALUE_INNER);
+}
+
 /* May bytes [off, off + size) of memory be touched plainly?  Fills *value for a load. */
 static bool access_memory(struct verifier *v, const struct value *base, int32_t off, unsigned size, enum access access,
                           struct value *value)
@@ -507,7 +514,7 @@ static bool access_memory(struct verifier *v, const struct value *base, int32_t 
             !bounded(v, REASON_MAP_VALUE_BOUNDS, "a map value", base, off, size, map->value_size, does) ||
             !map_special(v, base, off, size, does))
             return false;
-        if (map_frozen(map) && map->contents.size && scalar_is_const(&base->n)) {
+        if (contents_known(map, base) && scalar_is_const(&base->n)) {
             uint64_t at = base->n.umin + (uint64_t)base->off + (uint64_t)off, bits = 0;
             for (unsigned i = 0; i < size; i++)
                 if (at + i < map->contents.size)

@@ -41,7 +41,7 @@ enum { REGION_PACKET, REGION_META, REGION_MEMORY, REGIONS };
 enum {
     VALUE_NULLABLE = 1u << 0,
     VALUE_READ_ONLY = 1u << 1,
-    VALUE_INNER = 1u << 2,     /* V_MAP: an element of a map of maps, shaped like the inner template */
+    VALUE_INNER = 1u << 2, /* V_MAP: an element of a map of maps, shaped like the inner template; V_MAP_VALUE: of it */
     VALUE_UNTRUSTED = 1u << 3, /* V_OBJECT: bytes only, not for helpers */
     VALUE_OWNED = 1u << 4,     /* reference must be released */
     VALUE_LENGTH = 1u << 5,    /* V_NUMBER: bytes from a packet pointer (index, id, off) to the end of its region */
