@@ -612,7 +612,7 @@ static bool is_number(enum arg_kind kind)
 
 static enum verdict expect(const struct helper_proto *proto, const struct variant *variant)
 {
-    enum arg_kind kind = proto->args[variant->argument];
+    enum arg_kind kind = variant->argument < HELPER_ARGS ? proto->args[variant->argument] : ARG_NONE;
 
     switch (variant->change) {
     case AS_IT_IS: return ACCEPTED;
