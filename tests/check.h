@@ -13,6 +13,12 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* No aligned_alloc() there whose memory free() takes; what malloc() gives is aligned to 16 bytes, which is all we ask.
+ */
+#ifdef _WIN32
+#define aligned_alloc(alignment, size) malloc(size)
+#endif
+
 struct check_test {
     const char *name;
     void (*body)(void);

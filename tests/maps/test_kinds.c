@@ -460,7 +460,7 @@ TEST(allocation_failures)
         {BPF_MAP_TYPE_PERCPU_HASH, 4, 8, 10, 0},
         {BPF_MAP_TYPE_PERCPU_HASH, 4, 8, 10, BPF_F_NO_PREALLOC},
         {BPF_MAP_TYPE_PROG_ARRAY, 4, 4, 10, 0},
-        {BPF_MAP_TYPE_RINGBUF, 0, 0, 4096, 0},
+        {BPF_MAP_TYPE_RINGBUF, 0, 0, 1 << 16, 0},
     };
     unsigned injected = 0, counted = 0;
     for (unsigned i = 0; i < sizeof rows / sizeof *rows; i++) {
