@@ -1,14 +1,17 @@
 /* SPDX-License-Identifier: MIT
  *
- * The library as an entry point: the whole system inside the process that links it.  Programs run in the checked
- * interpreter.
+ * The library as an entry point: the whole system inside the process that links it.  Programs are verified and run as
+ * machine code.  An administrator who sets WINBPF_UNSAFE=1 has them run unverified, in the checked interpreter.
  */
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 #include "api/local.h"
 #include "compose.h"
 #include "engine/engine.h"
 #include "hooks/xdp_af_packet.h"
+#include "load/load.h"
+#include "platform/os.h"
 #include "winbpf/winbpf.h"
 
 static void report_fault(void *self, uint32_t ifindex, const struct code_fault *fault)
@@ -16,9 +19,21 @@ static void report_fault(void *self, uint32_t ifindex, const struct code_fault *
     api_warn("XDP program on interface %u stopped at instruction %u: %s\n", ifindex, fault->insn, fault->reason);
 }
 
+/* Set, and neither empty nor 0; ignored in a program that runs with more rights than its caller. */
+static bool unsafe_wanted(void)
+{
+    const char *value = secure_getenv("WINBPF_UNSAFE");
+    return value && *value && strcmp(value, "0") != 0;
+}
+
 enum result api_start(void)
 {
-    struct core_options options = {.engine = &engine_checked};
+    struct core_options options = {
+        .engine = &engine_checked, .admission = &load_admission, .executable = &os_executable};
+    if (unsafe_wanted()) {
+        options.admission = NULL;
+        api_warn("WINBPF_UNSAFE is set: programs are not verified, and run in the checked interpreter\n");
+    }
     enum result result = compose_start(&options);
     if (!result) {
         xdp_af_packet_start();

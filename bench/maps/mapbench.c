@@ -22,6 +22,7 @@
 #include "core/epoch.h"
 #include "core/prog.h"
 #include "elf/elf.h"
+#include "load/load.h"
 #include "maps/ringbuf.h"
 #include "platform/os.h"
 
@@ -278,7 +279,8 @@ int main(int argc, char **argv)
     struct arena arena;
     arena_init(&arena, &os_allocator, 64 << 20);
     struct elf_options options = {0};
-    struct core_options core = {.engine = &engine_jit, .executable = &os_executable};
+    struct core_options core = {
+        .engine = &engine_checked, .admission = &load_admission, .executable = &os_executable};
     if (elf_open(view, &options, &arena, &diag, &object) || compose_start(&core))
         return 1;
     if (object.map_count > MAPS_MOST || object.program_count > PROGRAMS_MOST)
@@ -293,7 +295,8 @@ int main(int argc, char **argv)
     for (uint32_t i = 0; i < object.program_count; i++) {
         const struct image *image = &object.programs[i];
         kernel_progs[i] = kernel_load(image);
-        if (prog_create(image, our_maps, &diag, &our_progs[i]))
+        const struct prog_source source = {.image = image, .maps = our_maps, .diag = &diag, .privileged = true};
+        if (prog_create(&source, &our_progs[i]))
             return 1;
         if (!strcmp(image->name, "empty"))
             empty = i;

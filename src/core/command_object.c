@@ -245,6 +245,11 @@ static enum result prog_info(struct inform *inform, const union bpf_attr *attr, 
         return result;
     uint64_t runs, ns;
     prog_counts(prog, &runs, &ns);
+    size_t machine_size;
+    const void *machine = prog_machine(prog, &machine_size);
+    result = give_array(inform, info.jited_prog_insns, &info.jited_prog_len, machine, (uint32_t)machine_size, 1);
+    if (result)
+        return result;
     info.type = prog->image.prog_type;
     info.id = prog->object.id;
     memcpy(info.tag, prog->tag, sizeof info.tag);
@@ -254,7 +259,6 @@ static enum result prog_info(struct inform *inform, const union bpf_attr *attr, 
     info.gpl_compatible = prog_gpl_compatible(prog);
     info.ifindex = 0;
     info.netns_dev = info.netns_ino = 0;
-    info.jited_prog_len = 0;
     info.nr_jited_ksyms = info.nr_jited_func_lens = 0;
     info.nr_jited_line_info = 0;
     info.func_info_rec_size = sizeof(struct bpf_func_info);
@@ -264,7 +268,7 @@ static enum result prog_info(struct inform *inform, const union bpf_attr *attr, 
     info.run_cnt = runs;
     info.run_time_ns = ns;
     info.recursion_misses = 0;
-    info.verified_insns = 0;
+    info.verified_insns = prog->verified_insns; /* 0: nobody vouched for it */
     info.attach_btf_obj_id = info.attach_btf_id = 0;
     return info_out(inform, &info);
 }

@@ -242,18 +242,23 @@ static enum result read_license(const struct command *command, uint64_t from, ch
 static enum result load_logged(struct load *load, const struct insn *insns, const char *license, struct prog **prog)
 {
     enum result result = RESULT_OK;
+    struct prog_source source = {.image = &load->image,
+                                 .maps = load->maps,
+                                 .diag = load->diag,
+                                 .log_level = load->attr->log_level,
+                                 .privileged = load->command->client->privileged};
     if (load->attr->prog_btf_fd) {
         struct object *btf;
         result = command_object(load->command, (int)load->attr->prog_btf_fd, OBJECT_BTF, &btf, NULL);
         if (result)
             return result;
-        load->btf = (struct btf_object *)btf;
+        source.btf = load->btf = (struct btf_object *)btf;
     }
     result = from_fd_array(load, (struct insn *)insns);
     if (!result)
         result = build(load, insns, license);
     if (!result)
-        result = prog_create_typed(&load->image, load->maps, load->btf, load->diag, prog);
+        result = prog_create(&source, prog);
     for (uint32_t i = 0; i < load->map_count; i++)
         object_put(&load->maps[i]->object, REF_LOOKUP);
     if (load->btf)

@@ -11,10 +11,15 @@
 #include "core/client.h"
 #include "engine/engine.h"
 
+struct core_admission;
+
 struct core_options {
-    /* What loaded programs run in.  Until a verifier vouches for programs this is &engine_checked everywhere but in
-     * tests and benchmarks, which link the engines directly. */
+    /* What programs run in that nobody vouches for: &engine_checked everywhere but in tests, which link the engines
+     * directly. */
     const struct engine *engine;
+    /* Who vouches for programs, and what those run in (core/admit.h).  NULL: nobody; every program is loaded as it is
+     * and runs in `engine`. */
+    const struct core_admission *admission;
     /* Executable memory for engines that compile to machine code; NULL: none. */
     const struct executable *executable;
 };

@@ -19,24 +19,29 @@
 enum { TAG = OS_TAG('p', 'r', 'o', 'g'), ARENA_LIMIT = 256 << 20 };
 
 static const struct engine *engine;
+static const struct core_admission *admission;
 static const struct executable *executable;
 static uint32_t timed; /* how many want run times */
 
 /* Per CPU slot, a line that says whether it is in use and then what the engine wants.  A program that runs inside
  * another's invocation finds it taken. */
 static uint8_t *scratch;
-static size_t scratch_stride;
+static size_t scratch_stride, scratch_size;
 enum { SCRATCH_HEAD = 64 };
 
 enum result prog_start(const struct core_options *options)
 {
     engine = options->engine;
+    admission = options->admission;
     executable = options->executable;
     timed = 0;
     scratch = NULL;
-    if (!engine->scratch_size)
+    scratch_size = engine->scratch_size;
+    for (const struct engine *const *next = admission ? admission->engines : NULL; next && *next; next++)
+        scratch_size = (*next)->scratch_size > scratch_size ? (*next)->scratch_size : scratch_size;
+    if (!scratch_size)
         return RESULT_OK;
-    scratch_stride = SCRATCH_HEAD + ((engine->scratch_size + 63) & ~(size_t)63);
+    scratch_stride = SCRATCH_HEAD + ((scratch_size + 63) & ~(size_t)63);
     scratch = os_alloc_aligned(os_cpu_count() * scratch_stride, TAG);
     return scratch ? RESULT_OK : RESULT_NO_MEMORY;
 }
@@ -187,45 +192,85 @@ bool prog_gpl_compatible(const struct prog *prog)
     return gpl_compatible(prog->image.license);
 }
 
-static uint32_t caller_of(const struct prog *prog, uint32_t helper)
+/* The first call of a helper in what is to run; IMAGE_NO_INDEX where it is not called. */
+static uint32_t caller_of(const struct image *image, uint32_t helper)
 {
-    for (uint32_t i = 0; i < prog->image.insn_count; i++) {
-        const struct insn *insn = &prog->image.insns[i];
+    for (uint32_t i = 0; i < image->insn_count; i++) {
+        const struct insn *insn = &image->insns[i];
         if (insn->code == (BPF_JMP | BPF_CALL) && insn_src(insn) == CALL_SRC_HELPER && (uint32_t)insn->imm == helper)
             return i;
         i += (uint32_t)insn_is_lddw(insn);
     }
-    return 0;
+    return IMAGE_NO_INDEX;
 }
 
-static enum result bind_helpers(struct prog *prog, const struct diag *diag)
+static enum result bind_helpers(struct prog *prog)
 {
     struct image *image = &prog->image;
     struct engine_helper *out = arena_array(&prog->arena, image->helper_count, sizeof *out);
     if (!out)
         return RESULT_NO_MEMORY;
     for (uint32_t i = 0; i < image->helper_count; i++) {
-        int32_t id = image->helpers[i].id;
-        const struct helper *helper = helper_find(image->personality, prog->contract->type[PERSONALITY_LINUX], id);
-        if (!helper) {
-            const char *name = contract_helper_name(image->personality, id);
-            if (name)
-                diag_error(diag, "insn %u: unknown func bpf_%s#%d: programs of type %s have no such helper here",
-                           caller_of(prog, i), name, id, prog->contract->name);
-            else
-                diag_error(diag, "insn %u: unknown func #%d", caller_of(prog, i), id);
-            return RESULT_INVALID;
-        }
-        if (helper->proto.flags & HELPER_GPL_ONLY && !gpl_compatible(image->license)) {
-            diag_error(diag, "insn %u: helper bpf_%s is for programs under the GPL; this one's license is '%s'",
-                       caller_of(prog, i), helper->proto.name, image->license);
-            return RESULT_INVALID;
-        }
-        out[i].fn = helper->fn;
-        out[i].proto = &helper->proto;
+        const struct helper *helper =
+            helper_find(image->personality, prog->contract->type[PERSONALITY_LINUX], image->helpers[i].id);
+        if (helper)
+            out[i] = (struct engine_helper){helper->fn, &helper->proto};
     }
     prog->binding.helpers = out;
     return RESULT_OK;
+}
+
+/* Is each helper that is called one that such a program may call? */
+static enum result check_helpers(const struct prog *prog, const struct image *running, const struct diag *diag)
+{
+    const struct image *image = &prog->image;
+    for (uint32_t i = 0; i < image->helper_count; i++) {
+        int32_t id = image->helpers[i].id;
+        const struct helper_proto *proto = prog->binding.helpers[i].proto;
+        bool closed = proto && proto->flags & HELPER_GPL_ONLY && !gpl_compatible(image->license);
+        uint32_t at = proto && !closed ? IMAGE_NO_INDEX : caller_of(running, i);
+        if (at == IMAGE_NO_INDEX)
+            continue;
+        if (prog->to_old)
+            at = prog->to_old[at];
+        const char *name = contract_helper_name(image->personality, id);
+        if (closed)
+            diag_error(diag, "insn %u: helper bpf_%s is for programs under the GPL; this one's license is '%s'", at,
+                       proto->name, image->license);
+        else if (name)
+            diag_error(diag, "insn %u: unknown func bpf_%s#%d: programs of type %s have no such helper here", at, name,
+                       id, prog->contract->name);
+        else
+            diag_error(diag, "insn %u: unknown func #%d", at, id);
+        return RESULT_INVALID;
+    }
+    return RESULT_OK;
+}
+
+/* Lets the program's judge say what it is to run as. */
+static enum result admit(struct prog *prog, const struct prog_source *source)
+{
+    const struct helper_proto **protos =
+        os_alloc((prog->image.helper_count + 1) * sizeof *protos, TAG); /* a program without helpers, too */
+    if (!protos)
+        return RESULT_NO_MEMORY;
+    for (uint32_t i = 0; i < prog->image.helper_count; i++)
+        protos[i] = prog->binding.helpers[i].proto;
+    enum result result = prog_admit(prog, admission, source, protos);
+    os_free(protos, (prog->image.helper_count + 1) * sizeof *protos, TAG);
+    return result;
+}
+
+static enum result compile(struct prog *prog, const struct diag *diag)
+{
+    enum result result;
+    if (!prog->verified)
+        return engine->compile(&prog->binding, &os_allocator, executable, diag, &prog->code);
+    const struct engine *const *next = admission->engines;
+    do {
+        result = (*next)->compile(&prog->binding, &os_allocator, executable, next[1] ? NULL : diag, &prog->code);
+    } while ((result == RESULT_NOT_SUPPORTED || result == RESULT_ACCESS) && *++next);
+    return result;
 }
 
 void prog_tag(const struct insn *insns, uint32_t count, uint8_t tag[8])
@@ -289,9 +334,11 @@ struct insn *prog_caller_insns(const struct prog *prog, const struct allocator *
     return insns;
 }
 
-enum result prog_create_typed(const struct image *image, struct map *const *maps, struct btf_object *btf,
-                              const struct diag *diag, struct prog **out)
+enum result prog_create(const struct prog_source *source, struct prog **out)
 {
+    const struct image *image = source->image;
+    const struct diag *diag = source->diag;
+    struct btf_object *btf = source->btf;
     enum result result;
     const struct hook_ops *hook = hook_find(image->personality, image->prog_type);
     if (!hook) {
@@ -318,16 +365,22 @@ enum result prog_create_typed(const struct image *image, struct map *const *maps
     }
     prog->binding.image = &prog->image;
     prog->binding.contract = prog->contract;
-    if ((result = bind_maps(prog, maps)) || (result = check_values(prog, diag)) || (result = bind_helpers(prog, diag)))
+    if ((result = bind_maps(prog, source->maps)) || (result = check_values(prog, diag)) || (result = bind_helpers(prog)))
+        goto fail;
+    if (admission && (result = admit(prog, source)))
+        goto fail;
+    if ((result = check_helpers(prog, prog->binding.image, diag)))
         goto fail;
     result = RESULT_NO_MEMORY;
     prog->run_counts = os_alloc_aligned(os_cpu_count() * sizeof *prog->run_counts, TAG);
     if (!prog->run_counts)
         goto fail;
-    result = engine->compile(&prog->binding, &os_allocator, executable, diag, &prog->code);
+    result = compile(prog, diag);
     if (result)
         goto fail;
+    size_t machine_size;
     prog->tail.code = prog->code;
+    prog->tail.jit_entry = prog_machine(prog, &machine_size);
     result = set_tag(prog);
     if (result)
         goto fail;
@@ -346,9 +399,11 @@ fail:
     return result;
 }
 
-enum result prog_create(const struct image *image, struct map *const *maps, const struct diag *diag, struct prog **out)
+const void *prog_machine(const struct prog *prog, size_t *size)
 {
-    return prog_create_typed(image, maps, NULL, diag, out);
+    const struct engine *own = prog->code->engine;
+    *size = 0;
+    return own->machine ? own->machine(prog->code, size) : NULL;
 }
 
 void prog_counts(const struct prog *prog, uint64_t *runs, uint64_t *ns)
@@ -376,7 +431,7 @@ static ALWAYS_INLINE enum result run_once(struct prog *prog, uint32_t cpu, void 
     if (scratch) {
         taken = (uint32_t *)(void *)(scratch + cpu * scratch_stride);
         run.scratch = *taken ? NULL : (uint8_t *)taken + SCRATCH_HEAD;
-        run.scratch_size = run.scratch ? engine->scratch_size : 0;
+        run.scratch_size = run.scratch ? scratch_size : 0;
         taken = run.scratch ? taken : NULL;
         if (taken)
             *taken = 1;

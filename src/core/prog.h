@@ -2,6 +2,9 @@
  *
  * A loaded program: its image, its binding (maps and helpers resolved) and its code.  Constant once published, but for
  * its counters; holds a reference on each of its maps.
+ *
+ * `image` is the program as the client brought it, and what listings show.  What runs is binding.image: the same one,
+ * or what admission made of it for the provider's context (core/admit.h).
  */
 #ifndef WINBPF_CORE_PROG_H
 #define WINBPF_CORE_PROG_H
@@ -25,6 +28,11 @@ struct prog {
     struct arena arena;      /* everything below */
     struct image image;
     struct binding binding;
+    struct image lowered; /* admitted programs: what binding.image is */
+    const uint32_t *to_old; /* admitted programs: per instruction of that, which of image's it is of */
+    bool verified;          /* somebody vouches for it; else it runs checked */
+    uint32_t verified_insns; /* how much work that was */
+    uint64_t worst_case;     /* admitted programs: instructions of the longest run */
     struct map **maps; /* image.map_count */
     struct btf_object *btf;
     struct code *code;
@@ -44,12 +52,19 @@ struct prog_counts {
     uint64_t ns; /* only while BPF_ENABLE_STATS asks for it */
     uint64_t pad[6];
 };
-/* From an image whose maps are `maps` (referenced by this call as it succeeds).  Errors in `diag`, as the log. */
-enum result prog_create(const struct image *image, struct map *const *maps, const struct diag *diag, struct prog **out);
 
-/* The same with the BTF that the image's types and lines are of (NULL: none); the program takes its own reference. */
-enum result prog_create_typed(const struct image *image, struct map *const *maps, struct btf_object *btf,
-                              const struct diag *diag, struct prog **out);
+/* What a program is made of. */
+struct prog_source {
+    const struct image *image;
+    struct map *const *maps;  /* the image's; each is referenced as the program is made */
+    struct btf_object *btf;   /* that the image's types and lines are of; NULL: none */
+    const struct diag *diag;  /* reasons of refusals, as the client's log */
+    uint32_t log_level;       /* BPF_LOG_ bits of that log */
+    bool privileged;          /* the client is root, an administrator */
+};
+
+/* *out holds REF_CREATOR.  A refusal is RESULT_INVALID, RESULT_ACCESS or RESULT_TOO_BIG as Linux has them. */
+enum result prog_create(const struct prog_source *source, struct prog **out);
 
 /* Sums of the counters. */
 void prog_counts(const struct prog *prog, uint64_t *runs, uint64_t *ns);

@@ -138,6 +138,7 @@ struct engine {
     enum result (*run)(const struct code *code, struct run *run);
     void (*destroy)(struct code *code);
     size_t scratch_size; /* what a run wants beside the C stack: in a kernel, whose stacks are small; 0 elsewhere */
+    const void *(*machine)(const struct code *code, size_t *size); /* code_machine(); NULL: makes no machine code */
 };
 
 extern const struct engine engine_interp, engine_checked, engine_jit;

@@ -2465,4 +2465,4 @@ code_entry code_entry_point(const struct code *code)
 
 #endif
 
-const struct engine engine_jit = {"jit", compile, run, destroy, 0};
+const struct engine engine_jit = {"jit", compile, run, destroy, 0, code_machine};

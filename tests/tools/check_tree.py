@@ -29,17 +29,20 @@ DIRECT = {
     "image": ["isa", "btf", "contract"],
     "elf": ["image"],
     "verify": ["image"],
+    "lower": ["image"],
     "engine": ["image"],
     "core": ["engine", "platform"],
     "maps": ["core"],
     "helpers": ["maps"],
     "hooks": ["core"],
     "wire": ["core"],
+    "load": ["verify", "lower", "core"],
     "api": ["core", "elf", "wire"],
 }
 # Public headers anyone above base may use: the uapi and libbpf's own names.
 PUBLIC = ("linux/", "bpf/", "ebpf/", "net/")
-KERNEL_ROOMS = ["base", "isa", "contract", "btf", "image", "elf", "engine", "core", "maps", "helpers", "hooks"]
+KERNEL_ROOMS = ["base", "isa", "contract", "btf", "image", "elf", "verify", "lower", "engine", "core", "maps", "helpers", "hooks",
+                "load"]
 # What freestanding C and our own memory-and-string subset provide; everything else belongs to src/platform.
 FREESTANDING = {"stdarg.h", "stdbool.h", "stddef.h", "stdint.h", "string.h", "limits.h", "immintrin.h", "cpuid.h"}
 
