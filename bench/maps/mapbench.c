@@ -279,8 +279,7 @@ int main(int argc, char **argv)
     struct arena arena;
     arena_init(&arena, &os_allocator, 64 << 20);
     struct elf_options options = {0};
-    struct core_options core = {
-        .engine = &engine_checked, .admission = &load_admission, .executable = &os_executable};
+    struct core_options core = {.engine = &engine_checked, .admission = &load_admission, .executable = &os_executable};
     if (elf_open(view, &options, &arena, &diag, &object) || compose_start(&core))
         return 1;
     if (object.map_count > MAPS_MOST || object.program_count > PROGRAMS_MOST)

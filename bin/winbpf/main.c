@@ -17,8 +17,9 @@ static const struct verb {
 } verbs[] = {
     {"run", cli_run,
      "winbpf run prog.o --pcap in.pcap [--out out.pcap] [--program NAME] [--map NAME:KEY=VALUE] [--json] "
-     "[--personality linux|efw]",
-     "Runs a capture through an XDP program: verdicts, events as they come, map contents at the end.\n"
+     "[--personality linux|efw] [--unsafe]",
+     "Runs a capture through an XDP program: verdicts, events as they come, map contents at the end.  The program is\n"
+     "verified first; one that is rejected is not run.\n"
      "  --pcap FILE         classic pcap, Ethernet; - for standard input\n"
      "  --out FILE          write the packets that were not dropped, as the program left them; - for standard output;\n"
      "                      removed again when the run cannot be finished\n"
@@ -26,6 +27,8 @@ static const struct verb {
      "  --map NAME:KEY=VALUE  set an entry first, numbers in C notation; may be repeated\n"
      "  --json              one JSON document instead of text\n"
      "  --personality P     whose numbers the object speaks, when it cannot be told from the object\n"
+     "  --unsafe            do not verify: run in the checked interpreter, which stops a program that errs, packet by\n"
+     "                      packet, and says where\n"
      "\n"
      "Examples:\n"
      "  winbpf run droppacket.o --pcap capture.pcap --map ports:53=0\n"

@@ -2,9 +2,9 @@
  *
  * winbpf run: a capture through an XDP program, in this process and without privileges.
  *
- * The object is loaded by the library like an application's; packets then go to the loaded program directly, so that a
- * fault of the checked interpreter comes with its instruction and reason.  Packets that the capture cut short run on
- * the bytes that are there.
+ * The object is loaded by the library like an application's, and so verified; packets then go to the loaded program
+ * directly, so that with --unsafe a fault of the checked interpreter comes with its instruction and reason.  Packets
+ * that the capture cut short run on the bytes that are there.
  *
  * The written capture is whole or it is gone: it is created once the read one is known to be a capture, and removed
  * when the run ends before the read one does, be it by an error or by a signal.  Only a regular file is ever removed.
@@ -43,7 +43,7 @@ struct run_state {
     const char *sets[SETS_MOST];
     int set_count;
     enum elf_personality_choice personality;
-    bool json;
+    bool json, unsafe;
 
     FILE *text; /* where results go */
     struct bpf_object *object;
@@ -74,6 +74,9 @@ static int print_library(enum libbpf_print_level level, const char *format, va_l
     bool own = !strncmp(format, prefix, sizeof prefix - 1);
     vsnprintf(line, sizeof line, own ? format + sizeof prefix - 1 : format, arguments);
     line[strcspn(line, "\n")] = 0;
+    if (!strncmp(line, "WINBPF_UNSAFE", 13)) { /* the results say so */
+        return 0;
+    }
     if (*waiting && !own && *line) {
         char *reason = strstr(waiting, rejected) + sizeof rejected - 1;
         cli_error("%.*s%s", (int)(reason - waiting), waiting, line);
@@ -121,6 +124,8 @@ static bool parse(int argc, char **argv, struct run_state *run)
             return false;
         } else if (!strcmp(argv[i], "--json")) {
             run->json = true;
+        } else if (!strcmp(argv[i], "--unsafe")) {
+            run->unsafe = true;
         } else if (argv[i][0] == '-' && argv[i][1]) {
             cli_error("unknown option '%s'", argv[i]);
             return false;
@@ -609,11 +614,15 @@ static void print_results(struct run_state *run)
 {
     struct bpf_map *map;
     bool first = true;
+    const char *engine = run->prog->code->engine->name;
+    if (!run->json && !run->prog->verified)
+        fprintf(run->text, "program '%s' was not verified, it ran in the %s interpreter\n",
+                bpf_program__name(run->program), engine);
     if (run->json) {
         fprintf(run->text,
-                "],\"packets\":%" PRIu64 ",\"cut\":%" PRIu64 ",\"too_short\":%" PRIu64 ",\"faults\":%" PRIu64
-                ",\"verdicts\":{",
-                run->packets, run->cut, run->too_short, run->faults);
+                "],\"verified\":%s,\"engine\":\"%s\",\"packets\":%" PRIu64 ",\"cut\":%" PRIu64 ",\"too_short\":%" PRIu64
+                ",\"faults\":%" PRIu64 ",\"verdicts\":{",
+                run->prog->verified ? "true" : "false", engine, run->packets, run->cut, run->too_short, run->faults);
         for (int i = 0; i < 5; i++)
             fprintf(run->text, "%s\"%s\":%" PRIu64, i ? "," : "", verdict_names[i], run->verdicts[i]);
         fputs("},\"maps\":{", run->text);
@@ -735,6 +744,10 @@ int cli_run(int argc, char **argv)
     memset(&run, 0, sizeof run);
     if (!parse(argc, argv, &run))
         return EXIT_USAGE;
+    if (run.unsafe && setenv("WINBPF_UNSAFE", "1", 1)) {
+        cli_error("out of memory");
+        return EXIT_REJECTED;
+    }
     signal(SIGPIPE, SIG_IGN); /* a reader that leaves is an error of writing, and so is a file grown too large */
     signal(SIGXFSZ, SIG_IGN);
     libbpf_set_print(print_library);

@@ -38,8 +38,10 @@ static int grow(struct arena *arena, size_t need)
     if (size < need)
         return 0;
     struct arena_block *block = arena->allocator->alloc(arena->allocator->self, size);
-    if (!block)
+    if (!block) {
+        arena->refused = 1;
         return 0;
+    }
     block->older = arena->block;
     block->size = size;
     arena->block = block;

@@ -27,6 +27,7 @@ struct arena {
     uint8_t *next, *end;       /* free part of the newest block */
     size_t used;               /* bytes taken from the allocator */
     size_t limit;              /* most bytes to take from it */
+    int refused;               /* the allocator once did, before the limit would have */
 };
 
 /* `limit`: bytes the arena may take from `allocator` in all, its own headers included. */

@@ -65,9 +65,8 @@ static enum result with_contents(const struct prog *prog, struct map_spec *specs
     return RESULT_OK;
 }
 
-static enum result ask(struct prog *prog, const struct core_admission *admission,
-                       const struct prog_source *source, const struct helper_proto *const *helpers,
-                       struct arena *arena, struct admitted *out)
+static enum result ask(struct prog *prog, const struct core_admission *admission, const struct prog_source *source,
+                       const struct helper_proto *const *helpers, struct arena *arena, struct admitted *out)
 {
     uint32_t count = prog->image.map_count, all = count;
     struct image image = prog->image;

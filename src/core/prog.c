@@ -365,7 +365,8 @@ enum result prog_create(const struct prog_source *source, struct prog **out)
     }
     prog->binding.image = &prog->image;
     prog->binding.contract = prog->contract;
-    if ((result = bind_maps(prog, source->maps)) || (result = check_values(prog, diag)) || (result = bind_helpers(prog)))
+    if ((result = bind_maps(prog, source->maps)) || (result = check_values(prog, diag)) ||
+        (result = bind_helpers(prog)))
         goto fail;
     if (admission && (result = admit(prog, source)))
         goto fail;

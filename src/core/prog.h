@@ -28,12 +28,12 @@ struct prog {
     struct arena arena;      /* everything below */
     struct image image;
     struct binding binding;
-    struct image lowered; /* admitted programs: what binding.image is */
-    const uint32_t *to_old; /* admitted programs: per instruction of that, which of image's it is of */
-    bool verified;          /* somebody vouches for it; else it runs checked */
+    struct image lowered;    /* admitted programs: what binding.image is */
+    const uint32_t *to_old;  /* admitted programs: per instruction of that, which of image's it is of */
+    bool verified;           /* somebody vouches for it; else it runs checked */
     uint32_t verified_insns; /* how much work that was */
     uint64_t worst_case;     /* admitted programs: instructions of the longest run */
-    struct map **maps; /* image.map_count */
+    struct map **maps;       /* image.map_count */
     struct btf_object *btf;
     struct code *code;
     const struct program_contract *contract;
@@ -56,11 +56,11 @@ struct prog_counts {
 /* What a program is made of. */
 struct prog_source {
     const struct image *image;
-    struct map *const *maps;  /* the image's; each is referenced as the program is made */
-    struct btf_object *btf;   /* that the image's types and lines are of; NULL: none */
-    const struct diag *diag;  /* reasons of refusals, as the client's log */
-    uint32_t log_level;       /* BPF_LOG_ bits of that log */
-    bool privileged;          /* the client is root, an administrator */
+    struct map *const *maps; /* the image's; each is referenced as the program is made */
+    struct btf_object *btf;  /* that the image's types and lines are of; NULL: none */
+    const struct diag *diag; /* reasons of refusals, as the client's log */
+    uint32_t log_level;      /* BPF_LOG_ bits of that log */
+    bool privileged;         /* the client is root, an administrator */
 };
 
 /* *out holds REF_CREATOR.  A refusal is RESULT_INVALID, RESULT_ACCESS or RESULT_TOO_BIG as Linux has them. */

@@ -148,7 +148,8 @@ static enum result store_context(struct lowering *l, struct insn insn)
         unsigned piece = at & (0u - at);
         while (piece > f->real_size - at || piece > 8)
             piece /= 2;
-        put(l, insn_make(CLASS_ST | MODE_MEM | size_code(piece), insn_dst(&insn), 0, (int16_t)(f->real_offset + at), 0));
+        put(l,
+            insn_make(CLASS_ST | MODE_MEM | size_code(piece), insn_dst(&insn), 0, (int16_t)(f->real_offset + at), 0));
         at += piece;
     }
     return RESULT_OK;

@@ -297,7 +297,8 @@ TEST(outputs)
 TEST(programs_that_misbehave)
 {
     static const struct fault faults[] = {
-        {"$G flow 1000 53 >many.pcap; $W run endless.o --pcap many.pcap --out never.pcap >/dev/null 2>e; s=$?;"
+        {"$W run endless.o --pcap flow.pcap", 1, "endless.o: program 'endless': rejected: insn "},
+        {"$G flow 1000 53 >many.pcap; $W run endless.o --unsafe --pcap many.pcap --out never.pcap >/dev/null 2>e; s=$?;"
          " [ $s = 1 ] && [ ! -e never.pcap ] && grep -q 'packet 1: instruction ' e && tail -n 1 e >&2; exit $s",
          1, "program 'endless': packet 100: the 100th that ran too long"},
         {"$W run drop.o --pcap flow.pcap --personality efw", 3, "map 'events': unknown map type 27"},

@@ -161,8 +161,15 @@ TEST(rejected)
                 "clang -O2 -target bpf -c bad.c -o bad.o",
                 folder));
     CHECK_EQ(run("run bad.o --pcap flow.pcap"), 1);
+    CHECK(one_line() && strstr(err, "bad.o: program 'bad': rejected: insn ") && !*out);
+    CHECK_EQ(run("run bad.o --pcap flow.pcap --unsafe"), 1);
     CHECK(strstr(err, "bad.o: program 'bad': packet 1: instruction ") != NULL);
+    CHECK(strstr(out, "program 'bad' was not verified, it ran in the checked interpreter\n") != NULL);
     CHECK(strstr(out, "40 packets, 40 stopped by a fault") != NULL);
+    CHECK_EQ(run("run drop.o --pcap flow.pcap --json"), 0);
+    CHECK(strstr(out, "\"verified\":true,\"engine\":\"jit\",") != NULL);
+    CHECK_EQ(run("run drop.o --pcap flow.pcap --json --unsafe"), 0);
+    CHECK(strstr(out, "\"verified\":false,\"engine\":\"checked\",") != NULL);
 }
 
 TEST(cut_short_and_formats)
