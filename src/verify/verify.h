@@ -50,8 +50,8 @@ enum {
 struct verify_input {
     const struct image *image;               /* image_check() passed */
     const struct program_contract *contract; /* of the image's program type */
-    const struct btf *btf; /* of the image's btf, or NULL: then map values have no special fields, and global
-                            * functions are walked with their callers */
+    const struct btf *btf;            /* of the image's btf, or NULL: then map values have no special fields, and global
+                                       * functions are walked with their callers */
     const struct btf *const *map_btf; /* per image map: what its btf_value is a type of; NULL: btf for all of them */
     const struct helper_proto *const
         *helpers;       /* one per image helper; NULL: a program of this type has no such helper */
