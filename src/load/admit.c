@@ -9,8 +9,7 @@
 #include "lower/lower.h"
 #include "platform/os.h"
 
-_Static_assert((int)LOWER_SEEN == (int)INSN_SEEN && (int)LOWER_CONTEXT == (int)INSN_CONTEXT &&
-                   (int)LOWER_OBJECT == (int)INSN_OBJECT,
+_Static_assert((int)LOWER_SEEN == (int)INSN_SEEN && (int)LOWER_CONTEXT == (int)INSN_CONTEXT,
                "lower reads what the verifier writes");
 
 enum { LOG_STATS = 4 }; /* BPF_LOG_STATS */
@@ -96,7 +95,6 @@ static enum result admit_with(struct arena *arena, const struct admission *asked
     struct verify_input input = {.image = asked->image,
                                  .contract = asked->contract,
                                  .btf = asked->btf,
-                                 .map_btf = asked->map_btf,
                                  .helpers = asked->helpers,
                                  .flags = load_verify_flags(asked->image->prog_flags, asked->privileged)};
     struct verify_result *result = arena_alloc(arena, sizeof *result);
@@ -105,6 +103,8 @@ static enum result admit_with(struct arena *arena, const struct admission *asked
         return RESULT_NO_MEMORY;
     uint64_t begin = asked->log_level & LOG_STATS ? os_time_monotonic() : 0;
     enum result error = verify(&input, arena, result);
+    if (!error && arena->refused) /* what it says then says nothing about the program */
+        error = RESULT_NO_MEMORY;
     if (error)
         return error;
     say(asked, result, begin ? os_time_monotonic() - begin : 0);

@@ -397,8 +397,8 @@ static bool packet_bounds(struct verifier *v, const struct value *base, int32_t 
 static bool note_access(struct verifier *v, uint8_t kind)
 {
     uint8_t *seen = &v->seen[v->insn];
-    uint8_t kinds = (*seen |= kind) & (INSN_CONTEXT | INSN_OTHER | INSN_OBJECT);
-    if (kinds & (kinds - 1))
+    *seen |= kind;
+    if ((*seen & (INSN_CONTEXT | INSN_OTHER)) == (INSN_CONTEXT | INSN_OTHER))
         return refuse(v, REASON_MIXED_POINTERS, "reaches the context on one path and other memory on another");
     return true;
 }
@@ -535,7 +535,7 @@ static bool access_memory(struct verifier *v, const struct value *base, int32_t 
                        base->limit, does);
     case V_OBJECT: {
         const struct context_layout *layout = contract_object_layout((enum contract_object)base->index);
-        if (!note_access(v, INSN_OBJECT))
+        if (!note_access(v, INSN_CONTEXT))
             return false;
         if (!scalar_is_const(&base->n) || base->n.umin || !find_field(layout, base->off + off, size, access) ||
             (access == ACCESS_WRITE && base->index != CONTRACT_FLOW_KEYS))
@@ -615,16 +615,6 @@ bool memory_store(struct verifier *v, unsigned reg, int32_t off, unsigned size, 
     if (value_is_pointer(value) && (!(v->input->flags & VERIFY_POINTER_LEAKS) || base.kind == V_CONTEXT))
         return refuse(v, REASON_POINTER_LEAK, "stores an address where others can read it");
     return access_memory(v, &base, off, size, ACCESS_WRITE, &ignored);
-}
-
-bool memory_ordered(struct verifier *v, unsigned reg, int32_t off, unsigned size)
-{
-    struct value base;
-    if (!base_of(v, reg, &base) || !aligned(v, &base, off, size, true))
-        return false;
-    if (base.kind == V_CONTEXT || base.kind == V_OBJECT)
-        return refuse(v, REASON_ATOMIC_MEMORY, "an atomic load or store of the context or of an object");
-    return true;
 }
 
 bool memory_atomic(struct verifier *v, const struct insn *insn, unsigned size)

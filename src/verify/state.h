@@ -361,8 +361,6 @@ bool refuse(struct verifier *v, enum verify_reason reason, const char *format, .
 
 /* memory.c: each false after refuse(). */
 enum access { ACCESS_READ, ACCESS_WRITE, ACCESS_ATOMIC };
-/* May the atomic load or store at reg + off be done at all?  memory_load or memory_store follows. */
-bool memory_ordered(struct verifier *v, unsigned reg, int32_t off, unsigned size);
 bool memory_load(struct verifier *v, unsigned dst, unsigned base, int32_t off, unsigned size, bool is_signed);
 bool memory_store(struct verifier *v, unsigned base, int32_t off, unsigned size, const struct value *value,
                   uint64_t deps);

@@ -866,10 +866,9 @@ static bool store_class(struct verifier *v, const struct insn *insn)
         return store(v, insn);
     unsigned size = size_of(insn->code);
     if (insn->imm == 0x100)
-        return memory_ordered(v, insn_src(insn), insn->off, size) &&
-               memory_load(v, insn_dst(insn), insn_src(insn), insn->off, size, false);
+        return memory_load(v, insn_dst(insn), insn_src(insn), insn->off, size, false);
     if (insn->imm == 0x110)
-        return memory_ordered(v, insn_dst(insn), insn->off, size) && store(v, insn);
+        return store(v, insn);
     return memory_atomic(v, insn, size);
 }
 

@@ -839,7 +839,7 @@ enum result verify(const struct verify_input *input, struct arena *arena, struct
         uint32_t entry = v->asynchronous[v->async_done++];
         fine = walk_root(v, entry >> 12, ROOT_ASYNC, entry & 4095, &other);
     }
-    if (v->out_of_memory && (!v->visits || arena->refused))
+    if (v->out_of_memory && !v->visits)
         return RESULT_NO_MEMORY;
     conclude(v, fine, worst);
     result->insns = v->seen;
