@@ -187,6 +187,19 @@ const char *contract_helper_name(enum personality personality, int32_t id)
     return contract_program_helper_name(personality, 0, id);
 }
 
+int32_t contract_helper_id(enum personality personality, uint32_t type, const char *name)
+{
+    const struct helper_row *rows = personality == PERSONALITY_EFW ? efw_helpers : linux_helpers;
+    size_t count = personality == PERSONALITY_EFW ? COUNT(efw_helpers) : COUNT(linux_helpers);
+
+    if (strncmp(name, "bpf_", 4))
+        return -1;
+    for (size_t i = 0; i < count; i++)
+        if ((rows[i].type == 0 || rows[i].type == type) && !strcmp(rows[i].name, name + 4))
+            return rows[i].id;
+    return -1;
+}
+
 const struct program_contract *contract_program(enum personality personality, uint32_t type)
 {
     static const struct program_contract *const hooks[] = {&contract_xdp, &contract_bind};

@@ -246,6 +246,10 @@ const char *contract_helper_name(enum personality personality, int32_t id);
  */
 const char *contract_program_helper_name(enum personality personality, uint32_t type, int32_t id);
 
+/* The id of the helper that a program of type `type` (0: of any, then only what all have) calls by the name `name`,
+ * "bpf_map_lookup_elem"; -1 where there is none. */
+int32_t contract_helper_id(enum personality personality, uint32_t type, const char *name);
+
 /* The program types whose hooks are here. */
 extern const struct program_contract contract_xdp, contract_bind;
 

@@ -7,6 +7,9 @@
  * Functions begin where a symbol says so, or at the start of a section that has none.  A function of .text is a
  * subprogram, unless the object has no other code or the caller asked for entries there; in any other section global
  * functions are programs, and those local ones that nothing calls (Cilium's tail calls are static).
+ *
+ * A call of a function that no section defines is one of memset and its kin (builtins.c), or of a helper by its name,
+ * or of a weak one, or a fault.
  */
 #include <stdarg.h>
 #include "elf/elf_impl.h"
@@ -44,7 +47,7 @@ static bool is_text(const struct reader *reader, const struct code *code)
 
 static enum result collect(struct reader *reader)
 {
-    uint32_t count = reader->code_count, kept = 0;
+    uint32_t count = reader->code_count + ELF_BUILTINS, kept = 0;
     for (uint32_t i = 1; i < reader->symbol_count; i++) {
         struct symbol symbol;
         count += elf_symbol(reader, i, &symbol) && is_function(reader, &symbol);
@@ -72,10 +75,12 @@ static enum result collect(struct reader *reader)
             symbol.bind != STB_LOCAL && symbol.visibility != STV_HIDDEN && symbol.visibility != STV_INTERNAL;
         code->functions++;
     }
-    for (uint32_t i = 0; i < reader->code_count; i++)
+    for (uint32_t i = 0; i < reader->builtins; i++)
         if (!reader->codes[i].functions)
             functions[count++] =
                 (struct function){.name = reader->sections[reader->codes[i].section].name, .code = i, .global = true};
+    elf_builtin_functions(reader, functions + count);
+    count += ELF_BUILTINS;
     elf_sort(functions, count, sizeof *functions, function_key);
     for (uint32_t i = 0; i < reader->code_count; i++)
         reader->codes[i].functions = 0;
@@ -248,6 +253,30 @@ static void add_target(struct reader *reader, struct code *code, uint32_t at, ui
     reader->functions[function].called = true;
 }
 
+/* A call of what no section defines. */
+static void resolve_undefined(struct reader *reader, struct code *code, uint32_t at, const struct symbol *symbol,
+                              int64_t beyond)
+{
+    struct insn *insn = &code->insns[at];
+    const char *section = reader->sections[code->section].name;
+    const struct section_contract *contract = contract_section(reader->out->personality, section + (section[0] == '?'));
+    uint32_t builtin = elf_builtin(reader, code, at, symbol->name);
+    int32_t helper = contract_helper_id(reader->out->personality, contract ? contract->prog_type : 0, symbol->name);
+    if (beyond && (builtin != IMAGE_NO_INDEX || helper >= 0)) {
+        spoil(reader, code, at, "calls '%.128s' + %lld, and no section defines it", symbol->name, (long long)beyond);
+    } else if (builtin != IMAGE_NO_INDEX) {
+        insn->regs = (uint8_t)(insn_dst(insn) | CALL_SRC_LOCAL << 4);
+        add_target(reader, code, at, builtin);
+    } else if (helper >= 0) {
+        insn->regs = (uint8_t)(insn_dst(insn) | CALL_SRC_HELPER << 4);
+        insn->imm = helper;
+    } else if (symbol->bind == STB_WEAK) {
+        *insn = poison();
+    } else {
+        spoil(reader, code, at, "calls '%.128s', which no section defines", symbol->name);
+    }
+}
+
 /* A call to a subprogram, with its relocation or none. */
 static void resolve_call(struct reader *reader, struct code *code, uint32_t at, const struct relocation *relocation)
 {
@@ -261,10 +290,9 @@ static void resolve_call(struct reader *reader, struct code *code, uint32_t at, 
             return;
         }
         if (!symbol.section && !symbol.reserved) {
-            if (symbol.bind == STB_WEAK)
-                *insn = poison();
-            else
-                spoil(reader, code, at, "calls '%.128s', which no section defines", symbol.name);
+            /* Compilers write -1, counted from the next instruction as every call is, or 0 for nothing. */
+            int64_t beyond = relocation->has_addend ? relocation->addend : insn->imm == -1 ? 0 : insn->imm;
+            resolve_undefined(reader, code, at, &symbol, beyond);
             return;
         }
         section = symbol.section;
@@ -406,7 +434,7 @@ static enum result relocate(struct reader *reader, struct code *code)
 static void type_functions(struct reader *reader)
 {
     bool any = false;
-    for (uint32_t i = 0; reader->ext && i < reader->code_count; i++) {
+    for (uint32_t i = 0; reader->ext && i < reader->builtins; i++) {
         struct code *code = &reader->codes[i];
         const struct btf_func_record *records;
         uint32_t count;
@@ -434,10 +462,12 @@ static void type_functions(struct reader *reader)
 static void choose_programs(struct reader *reader)
 {
     bool only_text = true;
-    for (uint32_t i = 0; i < reader->code_count; i++)
+    for (uint32_t i = 0; i < reader->builtins; i++)
         only_text &= is_text(reader, &reader->codes[i]);
     for (uint32_t i = 0; i < reader->function_count; i++) {
         struct function *function = &reader->functions[i];
+        if (function->code == reader->builtins)
+            return; /* the last ones */
         bool text = is_text(reader, &reader->codes[function->code]);
         if (!text || only_text || reader->options->text_entries)
             function->program = function->global || (!function->called && (!text || only_text));
@@ -449,7 +479,7 @@ enum result elf_read_code(struct reader *reader)
     uint32_t count = 0;
     for (uint32_t i = 1; i < reader->section_count; i++)
         count += reader->sections[i].role == ROLE_CODE;
-    reader->codes = arena_array(reader->arena, count, sizeof *reader->codes);
+    reader->codes = arena_array(reader->arena, (size_t)count + 1, sizeof *reader->codes);
     if (!reader->codes)
         return RESULT_NO_MEMORY;
     for (uint32_t i = 1; i < reader->section_count; i++) {
@@ -474,11 +504,13 @@ enum result elf_read_code(struct reader *reader)
                 (struct insn){data[0], data[1], (int16_t)load_le16(data + 2), (int32_t)load_le32(data + 4)};
         }
     }
-    enum result result = collect(reader);
+    enum result result = elf_add_builtins(reader);
+    if (!result)
+        result = collect(reader);
     if (result)
         return result;
     type_functions(reader);
-    for (uint32_t i = 0; !result && i < reader->code_count; i++) {
+    for (uint32_t i = 0; !result && i < reader->builtins; i++) {
         if (reader->ext)
             result = apply_core(reader, &reader->codes[i]);
         if (!result)

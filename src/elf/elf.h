@@ -51,7 +51,10 @@ struct elf_object {
  * of an absent weak function: a helper id that no engine knows, so that reaching it is refused or faults. */
 enum { ELF_POISON_HELPER = 0xbad2310 };
 
-/* Reads an object.  RESULT_INVALID: malformed or unsupported, the reason in `diag`. */
+/* Reads an object.  Calls of an undefined memset, memcpy, memmove or memcmp get a subprogram of that name, without BTF
+ * type or lines ("memset.void" where nothing reads its result); calls of an undefined function that is named like a
+ * helper of the program's personality and type become calls of the helper.  RESULT_INVALID: malformed or unsupported,
+ * the reason in `diag`. */
 enum result elf_open(struct bytes bytes, const struct elf_options *options, struct arena *arena,
                      const struct diag *diag, struct elf_object *out);
 

@@ -157,6 +157,7 @@ struct reader {
     uint32_t code_count;
     struct function *functions;
     uint32_t function_count;
+    uint32_t builtins;    /* the code of builtins.c: the last of codes[] */
     uint32_t *program_of; /* by function: index into programs, IMAGE_NO_INDEX for none */
 };
 
@@ -194,6 +195,15 @@ enum result elf_read_inits(struct reader *reader);
 enum result elf_read_code(struct reader *reader);
 /* The function that begins there; IMAGE_NO_INDEX for none. */
 uint32_t elf_function_at(const struct reader *reader, uint32_t section, uint64_t insn);
+
+/* builtins.c */
+/* Appends the code that calls of undefined memset, memcpy, memmove and memcmp get; room for it is in codes[]. */
+enum result elf_add_builtins(struct reader *reader);
+enum { ELF_BUILTINS = 7 };
+/* Its functions, ELF_BUILTINS of them, in order of their place. */
+void elf_builtin_functions(const struct reader *reader, struct function *functions);
+/* The function there that a call of `name` at an instruction gets; IMAGE_NO_INDEX for none. */
+uint32_t elf_builtin(const struct reader *reader, const struct code *code, uint32_t at, const char *name);
 
 /* programs.c */
 enum result elf_build_programs(struct reader *reader);

@@ -547,7 +547,7 @@ static bool read_rows(void)
             if (*at)
                 *at++ = 0;
         }
-        if (strcmp(field[7], "accept"))
+        if (strncmp(field[7], "accept", 6))
             continue;
         struct row *row = &rows[row_count++];
         snprintf(row->object, sizeof row->object, "%s/%s", field[0], field[1]);
@@ -622,7 +622,7 @@ TEST(corpus)
         if (!rows[r].done)
             check_rows(r, &accepted);
     printf("corpus: %u of %u programs that the kernel took from libbpf it takes from us\n", accepted, row_count);
-    CHECK(row_count >= 290);
+    CHECK(row_count >= 350); /* "accept*" too: judged with stand-ins for memset and memcpy, here with the real ones */
     CHECK_EQ(accepted, row_count);
 }
 
