@@ -17,7 +17,8 @@
  * its frame. Pointers into the packet die when a helper moves it, those into a record when it is given up.
  *
  * The budget counts instructions without touching straight-line code: executed = position - sum of all jumps'
- * displacements, so a jump adds its displacement to what is left, and only the sign is tested.
+ * displacements, so a jump adds its displacement to what is left, and only the sign is tested.  A lddw is one
+ * instruction: its second slot counts as a displacement.
  */
 #include "base/text.h"
 #include "engine/eval.h"
@@ -918,6 +919,7 @@ static enum result execute(const struct op_code *code, struct run *run, struct m
     } while (0)
 #define SKIP(n)                                                                                                        \
     do {                                                                                                               \
+        left += (n);                                                                                                   \
         op += 1 + (n);                                                                                                 \
         DISPATCH;                                                                                                      \
     } while (0)
@@ -935,7 +937,8 @@ static enum result execute(const struct op_code *code, struct run *run, struct m
     const struct op *op = code->ops;
     const struct region *region;
     uint64_t address;
-    int64_t left = run->budget && run->budget < INT64_MAX ? (int64_t)run->budget : DEFAULT_BUDGET;
+    const int64_t budget = run->budget && run->budget < INT64_MAX ? (int64_t)run->budget : DEFAULT_BUDGET;
+    int64_t left = budget;
     uint32_t passes = MAY_GOTO_PASSES;
 
 #define PLAIN(OP) code->plain[(OP)-code->ops]
@@ -1237,6 +1240,7 @@ dispatch_kind:
             goto fault;
         }
         run->r0 = r[0];
+        run->executed = (uint64_t)(op - code->ops + 1 + budget - left);
         return RESULT_OK;
 
     load_slow:
@@ -1263,6 +1267,7 @@ end_with_zero:
         goto fault;
     }
     run->r0 = 0;
+    run->executed = (uint64_t)(op - code->ops + 1 + budget - left);
     return RESULT_OK;
 read_unwritten:
     m->op = op;
@@ -1275,6 +1280,7 @@ over_budget:
 fault:
     give_up_records(m);
     run->r0 = 0;
+    run->executed = (uint64_t)(m->op - m->code->ops + 1 + budget - left);
     return RESULT_FAULT;
 }
 

@@ -121,6 +121,7 @@ struct run {
     uint64_t raw_length;      /* raw programs: r2, bytes at context; else 0 */
     uint64_t budget;          /* checked: instructions allowed; 0: the engine's default (4 million) */
     uint64_t r0;              /* out */
+    uint64_t executed;        /* checked: out, instructions run, those of tail-called programs included */
     struct code_fault *fault; /* checked: out, may be NULL */
     void *scratch;            /* nobody else's for the run's length, 64-byte aligned; at least engine->scratch_size */
     size_t scratch_size;      /* bytes there */

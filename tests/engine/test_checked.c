@@ -445,4 +445,30 @@ TEST(a_fault_record_is_optional)
     CHECK_EQ(memory_blocks, 0);
 }
 
+/* A run says how many instructions it took: loops, calls, jumps over code, and a lddw as the one that it is. */
+TEST(executed)
+{
+    static const struct {
+        const char *source;
+        uint64_t count;
+    } cases[] = {
+        {"mov %r0, 0\nexit\n", 2},
+        {"lddw %r0, 0x1122334455\nexit\n", 2},
+        {"mov %r0, 0\nja +2\nmov %r0, 1\nmov %r0, 2\nexit\n", 3},
+        {"mov %r0, 5\nsub %r0, 1\njne %r0, 0, -2\nexit\n", 12},
+        {"mov %r0, 3\nlddw %r1, 7\nsub %r0, 1\njne %r0, 0, -4\nexit\n", 11},
+        {"mov %r0, 1\ncall local f\ncall local f\nexit\nf: add %r0, 1\nexit\n", 8},
+    };
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct program program;
+        struct stage stage;
+        struct run run = {.context = &stage.real};
+        stage_set(&stage);
+        program_make(&program, &engine_checked, cases[i].source, &test_contract, PERSONALITY_LINUX);
+        CHECK_EQ(engine_checked.run(program.code, &run), RESULT_OK);
+        CHECK_EQ(run.executed, cases[i].count);
+        program_end(&program);
+    }
+}
+
 TEST_MAIN
