@@ -191,9 +191,9 @@ static bool size_argument(struct verifier *v, struct call *c, unsigned i, bool z
         return refuse(v, REASON_ARGUMENT_SIZE, "%s is not bounded", c->who);
     if (size->n.umax > c->most)
         c->most = size->n.umax;
-    if (size->n.umax == 0)
-        return true;
     name_argument(v, c, i - 1);
+    if (size->n.umax == 0 && value_is_null(memory))
+        return kind == ARG_MEM_OR_NULL || kind == ARG_MEM_UNINIT_OR_NULL || wrong(v, c, "a pointer to memory", memory);
     if (!memory_range(v, c->who, memory, c->deps[i - 1], size->n.umax, write, !write))
         return false;
     if (write && memory->kind == V_STACK && size->n.umin < size->n.umax) {
@@ -297,6 +297,14 @@ static bool map_argument(struct verifier *v, struct call *c, const struct value 
     return true;
 }
 
+/* What a helper writes as one number is aligned, whatever the flags say. */
+static bool aligned_argument(struct verifier *v, const struct call *c, const struct value *p, unsigned size)
+{
+    struct scalar off = scalar_const((uint64_t)(int64_t)p->off), at = scalar_alu(OP_ADD, true, &p->n, &off);
+    return (p->kind != V_PACKET && !((at.bits.value | at.bits.mask) & (size - 1))) ||
+           refuse(v, REASON_ALIGNMENT, "%s is not known to be a multiple of %u", c->who, size);
+}
+
 static bool check_argument(struct verifier *v, struct call *c, unsigned i)
 {
     struct value *a = &c->args[i];
@@ -360,7 +368,9 @@ static bool check_argument(struct verifier *v, struct call *c, unsigned i)
         return true;
     case ARG_CONST_STR: return text_argument(v, c, a);
     case ARG_LONG:
-    case ARG_INT: return memory_range(v, c->who, a, c->deps[i], kind == ARG_LONG ? 8 : 4, true, false);
+    case ARG_INT:
+        return memory_range(v, c->who, a, c->deps[i], kind == ARG_LONG ? 8 : 4, true, false) &&
+               aligned_argument(v, c, a, kind == ARG_LONG ? 8 : 4);
     case ARG_FIXED_MEM: return memory_range(v, c->who, a, c->deps[i], c->proto->fixed_size[i], false, true);
     case ARG_FIXED_MEM_UNINIT: return memory_range(v, c->who, a, c->deps[i], c->proto->fixed_size[i], true, false);
     case ARG_CALLBACK:

@@ -658,8 +658,6 @@ bool memory_atomic(struct verifier *v, const struct insn *insn, unsigned size)
 bool memory_range(struct verifier *v, const char *who, const struct value *p, uint64_t deps, uint64_t size, bool write,
                   bool needs_init)
 {
-    if (size == 0)
-        return true;
     if (p->flags & VALUE_NULLABLE)
         return refuse(v, REASON_NULL_POINTER, "%s: the pointer may be NULL", who);
     if (write && p->flags & VALUE_READ_ONLY)

@@ -792,6 +792,9 @@ static bool load_wide(struct verifier *v, const struct insn *insn)
     switch (insn_src(insn)) {
     case LDDW_SRC_MAP_INDEX: r = value_pointer(V_MAP, map, 0); break;
     case LDDW_SRC_MAP_INDEX_VALUE:
+        if ((uint32_t)insn[1].imm > v->image->maps[map].value_size)
+            return refuse(v, REASON_MAP_VALUE_BOUNDS, "address of offset %u in a map value, which has %u",
+                          (uint32_t)insn[1].imm, v->image->maps[map].value_size);
         r = value_pointer(V_MAP_VALUE, map, insn[1].imm);
         r.id = 0x80000000u | map; /* one value, wherever it is named */
         break;
