@@ -863,15 +863,38 @@ static bool store(struct verifier *v, const struct insn *insn)
     return memory_store(v, insn_dst(insn), insn->off, size, &value, deps);
 }
 
+/* Where load-acquire and store-release work: aligned, and not on what a load gives another meaning than its bytes.
+ * (Linux lets them move pointers to and from the stack; no other atomic may, here these neither.) */
+static bool ordered_place(struct verifier *v, unsigned reg, int32_t off, unsigned size)
+{
+    struct value base;
+    uint64_t deps;
+    if (!operand(v, reg, &base, &deps))
+        return false;
+    if (base.kind == V_CONTEXT || base.kind == V_PACKET || base.kind == V_OBJECT || base.kind == V_BTF)
+        return refuse(v, REASON_ATOMIC_MEMORY, "load-acquire and store-release do not work on this memory");
+    struct scalar by = scalar_const((uint64_t)((int64_t)base.off + off)), at = scalar_alu(OP_ADD, true, &base.n, &by);
+    if ((at.bits.value | at.bits.mask) & (size - 1))
+        return refuse(v, REASON_ALIGNMENT, "address is not known to be a multiple of %u", size);
+    return true;
+}
+
 static bool store_class(struct verifier *v, const struct insn *insn)
 {
     if ((insn->code & 0xe0) != 0xc0)
         return store(v, insn);
-    unsigned size = size_of(insn->code);
-    if (insn->imm == 0x100)
-        return memory_load(v, insn_dst(insn), insn_src(insn), insn->off, size, false);
-    if (insn->imm == 0x110)
-        return store(v, insn);
+    unsigned size = size_of(insn->code), dst = insn_dst(insn), src = insn_src(insn);
+    if (insn->imm == 0x100) {
+        if (!ordered_place(v, src, insn->off, size) || !memory_load(v, dst, src, insn->off, size, false))
+            return false;
+        return !value_is_pointer(&v->now.regs[dst]) ||
+               refuse(v, REASON_SPILLED_POINTER, "an atomic load of an address from the stack");
+    }
+    if (insn->imm == 0x110) {
+        if (src == 10 || value_is_pointer(&v->now.regs[src]))
+            return refuse(v, REASON_POINTER_LEAK, "an atomic operation would store an address");
+        return ordered_place(v, dst, insn->off, size) && store(v, insn);
+    }
     return memory_atomic(v, insn, size);
 }
 

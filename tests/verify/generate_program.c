@@ -1405,7 +1405,7 @@ void recipe_generate(struct recipe *recipe, uint64_t seed)
     memset(recipe, 0, sizeof *recipe);
     g.recipe = recipe;
     g.random = seed;
-    g.wild = 8u << below(&g, 5);
+    g.wild = 12u << below(&g, 5);
     recipe->seed = seed;
     recipe->type = chance(&g, 3) ? (enum world_type)below(&g, WORLD_TYPES) : WORLD_LINUX_XDP;
     recipe->func_count = 1;

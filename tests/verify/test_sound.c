@@ -99,6 +99,14 @@ TEST(random_programs)
         helpers += count.helpers[i] != 0;
     printf("%u of %u operations, %u of %u helpers in accepted programs\n", held, ops, helpers, WORLD_HELPERS);
     CHECK_EQ(failures, 0);
+    /* a judge that hardly anybody comes before says nothing */
+    if (programs >= 500) {
+        CHECK(share(count.accepted, count.programs) >= 30);
+        CHECK(share(count.accepted + count.repaired, count.programs) >= 95);
+        CHECK(count.malformed * 100 < count.programs);
+        CHECK(count.claims > count.programs && count.variants > count.programs);
+        CHECK(held >= 165 && helpers == WORLD_HELPERS);
+    }
 }
 
 /* Holes that were found: programs that were accepted once. */
@@ -118,6 +126,11 @@ TEST(holes)
         {"mov %r6, %r1\ncall PRANDOM\nand %r0, 15\nadd %r0, 1\nmov %r4, %r0\nmov %r1, %r6\nmov %r2, 0\n"
          "mov %r3, %r10\nadd %r3, -16\ncall LOAD_BYTES\nldxdw %r0, [%r10-8]\nexit\n",
          REASON_UNINIT_STACK},
+        /* atomics are aligned, and know no pointers */
+        {"mov %r6, 0\nstrelw [%r10-47], %r6\nmov %r0, 0\nexit\n", REASON_ALIGNMENT},
+        {"streldw [%r10-8], %r1\nmov %r0, 0\nexit\n", REASON_POINTER_LEAK},
+        {"stxdw [%r10-8], %r1\nldacqdw %r2, [%r10-8]\nmov %r0, 0\nexit\n", REASON_SPILLED_POINTER},
+        {"ldacqw %r2, [%r1+12]\nmov %r0, 0\nexit\n", REASON_ATOMIC_MEMORY},
     };
     static struct recipe recipe;
     sound_begin();
