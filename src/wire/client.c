@@ -222,15 +222,19 @@ static void fill(const struct gather *gather, uint8_t *message)
     }
 }
 
-static enum result deliver(const struct wire_head *head)
+/* Brings back what was written.  Of the answer's table only the lengths count: the rest is as we sent it. */
+static enum result deliver(const struct gather *gather, const struct wire_head *head)
 {
-    const struct wire_segment *table = (const struct wire_segment *)(head + 1);
+    const struct wire_segment *answer = (const struct wire_segment *)(head + 1);
     enum result result = RESULT_OK;
-    for (uint32_t i = 0; i < head->segment_count; i++) {
-        const struct wire_segment *segment = &table[i];
-        if (!(segment->direction & WIRE_OUT) || !segment->written || segment->written > segment->length)
+    for (uint32_t i = 0; i < gather->count; i++) {
+        const struct wire_segment *segment = &gather->segments[i];
+        uint64_t written = answer[i].written;
+        if (!(segment->direction & WIRE_OUT) || !written)
             continue;
-        if (os_memory_write(segment->address, (const uint8_t *)head + segment->offset, (size_t)segment->written))
+        if (written > segment->length)
+            result = RESULT_PROTOCOL;
+        else if (os_memory_write(segment->address, (const uint8_t *)head + segment->offset, (size_t)written))
             result = RESULT_FAULT;
     }
     return result;
@@ -272,7 +276,7 @@ enum result wire_command(struct wire_client *client, uint32_t numbers, uint32_t 
         result = head->result >= 0 && head->result < RESULT_COUNT ? (enum result)head->result : RESULT_PROTOCOL;
         *value = head->value;
         *known = !(head->argument[1] & WIRE_UNKNOWN_COMMAND);
-        enum result delivered = deliver(head);
+        enum result delivered = deliver(&gather, head);
         if (!result)
             result = delivered;
     }
