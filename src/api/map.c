@@ -11,15 +11,37 @@
 #include "bpf/bpf.h"
 #include "core/map.h"
 
-uint32_t api_map_kind(const struct bpf_object *object, uint32_t linux_kind)
+static uint32_t number_of(enum personality_of_caller numbers, uint32_t linux_kind)
 {
-    if (object->numbers == CALLER_LINUX)
+    if (numbers == CALLER_LINUX)
         return linux_kind;
     for (uint32_t number = 1; number < 256; number++) {
         if (contract_map_kind(PERSONALITY_EFW, number) == linux_kind)
             return number;
     }
     return 0;
+}
+
+uint32_t api_map_kind(const struct bpf_object *object, uint32_t linux_kind)
+{
+    return number_of(object->numbers, linux_kind);
+}
+
+static uint32_t kind_of(enum personality_of_caller numbers, uint32_t number)
+{
+    return numbers == CALLER_LINUX ? number : contract_map_kind(PERSONALITY_EFW, number);
+}
+
+/* A map's information, its kind in Linux's numbers as everything here. */
+static int map_info(int fd, struct bpf_map_info *info)
+{
+    union bpf_attr attr;
+    ZEROED(attr);
+    memset(info, 0, sizeof *info);
+    attr.info.bpf_fd = (__u32)fd;
+    attr.info.info = api_address(info);
+    attr.info.info_len = sizeof *info;
+    return api_bpf_as(CALLER_LINUX, BPF_OBJ_GET_INFO_BY_FD, &attr, sizeof attr.info);
 }
 
 static char *internal_name(const char *object, const char *section)
@@ -151,12 +173,10 @@ static int create(struct bpf_map *map, int inner_fd)
 static int reuse_pinned(struct bpf_map *map)
 {
     struct bpf_map_info info;
-    __u32 size = sizeof info;
     int fd = bpf_obj_get(map->pin_path);
     if (fd < 0)
         return errno == ENOENT ? 0 : -errno;
-    memset(&info, 0, sizeof info);
-    int result = bpf_obj_get_info_by_fd(fd, &info, &size);
+    int result = map_info(fd, &info);
     if (!result && (info.type != map->spec.kind || info.key_size != map->spec.key_size ||
                     info.value_size != map->spec.value_size || info.max_entries != entries_of(map) ||
                     info.map_flags != map->spec.flags)) {
@@ -252,7 +272,7 @@ int api_map_load(struct bpf_map *map)
     }
 READ(int, bpf_map__fd, map ? map->fd : api_fail(EINVAL))
 READ(const char *, bpf_map__name, map ? map->name : NULL)
-READ(enum bpf_map_type, bpf_map__type, (enum bpf_map_type)map->spec.kind)
+READ(enum bpf_map_type, bpf_map__type, (enum bpf_map_type)number_of(api_numbers, map->spec.kind))
 READ(__u32, bpf_map__max_entries, map->spec.max_entries)
 READ(__u32, bpf_map__map_flags, map->spec.flags)
 READ(__u32, bpf_map__numa_node, map->spec.numa_node)
@@ -276,7 +296,7 @@ READ(bool, bpf_map__is_pinned, map->pinned)
         statement;                                                                                                     \
         return 0;                                                                                                      \
     }
-CHANGE(bpf_map__set_type, enum bpf_map_type, map->spec.kind = value)
+CHANGE(bpf_map__set_type, enum bpf_map_type, map->spec.kind = kind_of(api_numbers, value))
 CHANGE(bpf_map__set_max_entries, __u32, map->spec.max_entries = value)
 CHANGE(bpf_map__set_map_flags, __u32, map->spec.flags = value)
 CHANGE(bpf_map__set_numa_node, __u32, map->spec.numa_node = value)
@@ -325,9 +345,7 @@ void *bpf_map__initial_value(const struct bpf_map *map, size_t *psize)
 int bpf_map__reuse_fd(struct bpf_map *map, int fd)
 {
     struct bpf_map_info info;
-    __u32 size = sizeof info;
-    memset(&info, 0, sizeof info);
-    int result = bpf_obj_get_info_by_fd(fd, &info, &size);
+    int result = map_info(fd, &info);
     if (result)
         return result;
     int copy = api_dup(fd);

@@ -187,6 +187,15 @@ int api_program_load(struct bpf_program *program)
 
 /* What the application asks and changes. */
 
+/* A program type's number, from one personality's numbers to another's; 0 where that one lacks it. */
+static enum bpf_prog_type translate(enum personality_of_caller from, enum personality_of_caller to,
+                                    enum bpf_prog_type type)
+{
+    static const enum personality of[] = {[CALLER_LINUX] = PERSONALITY_LINUX, [CALLER_EFW] = PERSONALITY_EFW};
+    const struct program_contract *contract = from == to ? NULL : contract_program(of[from], (uint32_t)type);
+    return from == to ? type : contract ? (enum bpf_prog_type)contract->type[of[to]] : BPF_PROG_TYPE_UNSPEC;
+}
+
 #define READ(type, function, value)                                                                                    \
     type function(const struct bpf_program *prog)                                                                      \
     {                                                                                                                  \
@@ -198,8 +207,8 @@ READ(bool, bpf_program__autoload, !prog->skip)
 READ(bool, bpf_program__autoattach, prog->autoattach)
 READ(const struct bpf_insn *, bpf_program__insns, prog->insns)
 READ(size_t, bpf_program__insn_cnt, prog->insn_count)
-READ(enum bpf_prog_type, bpf_program__type, prog->type)
-READ(enum bpf_prog_type, bpf_program__get_type, prog->type)
+READ(enum bpf_prog_type, bpf_program__type, translate(prog->object->numbers, api_numbers, prog->type))
+READ(enum bpf_prog_type, bpf_program__get_type, bpf_program__type(prog))
 READ(enum bpf_attach_type, bpf_program__expected_attach_type, prog->attach_type)
 READ(enum bpf_attach_type, bpf_program__get_expected_attach_type, prog->attach_type)
 READ(__u32, bpf_program__flags, prog->flags)
@@ -220,7 +229,7 @@ int bpf_program__fd(const struct bpf_program *prog)
         statement;                                                                                                     \
         return 0;                                                                                                      \
     }
-CHANGE(bpf_program__set_type, enum bpf_prog_type, prog->type = value)
+CHANGE(bpf_program__set_type, enum bpf_prog_type, prog->type = translate(api_numbers, prog->object->numbers, value))
 CHANGE(bpf_program__set_expected_attach_type, enum bpf_attach_type, prog->attach_type = value)
 CHANGE(bpf_program__set_flags, __u32, prog->flags = value)
 CHANGE(bpf_program__set_log_level, __u32, prog->log_level = value)

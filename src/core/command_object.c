@@ -226,6 +226,25 @@ static enum result prog_arrays(struct inform *inform, const struct prog *prog, s
     return result;
 }
 
+/* The caller's number for a kind of map; 0 where it has none. */
+static uint32_t map_number(const struct inform *inform, uint32_t kind)
+{
+    if (inform->command->client->numbers == CALLER_LINUX)
+        return kind;
+    for (uint32_t number = 1; number < 256; number++)
+        if (contract_map_kind(PERSONALITY_EFW, number) == kind)
+            return number;
+    return 0;
+}
+
+/* The caller's number for a program's type, which is kept in the program's own. */
+static uint32_t prog_number(const struct inform *inform, const struct image *image)
+{
+    enum personality mine = inform->command->client->numbers == CALLER_EFW ? PERSONALITY_EFW : PERSONALITY_LINUX;
+    const struct program_contract *contract = contract_program(image->personality, image->prog_type);
+    return mine == image->personality || !contract ? image->prog_type : contract->type[mine];
+}
+
 static enum result prog_info(struct inform *inform, const union bpf_attr *attr, const struct prog *prog)
 {
     struct bpf_prog_info info;
@@ -250,7 +269,7 @@ static enum result prog_info(struct inform *inform, const union bpf_attr *attr, 
     result = give_array(inform, info.jited_prog_insns, &info.jited_prog_len, machine, (uint32_t)machine_size, 1);
     if (result)
         return result;
-    info.type = prog->image.prog_type;
+    info.type = prog_number(inform, &prog->image);
     info.id = prog->object.id;
     memcpy(info.tag, prog->tag, sizeof info.tag);
     memcpy(info.name, prog->name, sizeof info.name);
@@ -280,7 +299,7 @@ static enum result map_info(struct inform *inform, const union bpf_attr *attr, c
     if (result)
         return result;
     memset(&info, 0, sizeof info);
-    info.type = map->kind;
+    info.type = map_number(inform, map->kind);
     info.id = map->object.id;
     info.key_size = map->key_size;
     info.value_size = map->value_size;

@@ -83,6 +83,18 @@ TEST(maps_and_programs)
     CHECK_EQ(bpf_obj_get_info_by_fd(map, &info, &size), 0);
     CHECK_STR(info.name, "table"); /* Linux's layout */
     CHECK_EQ(info.max_entries, 4);
+    struct bpf_prog_info prog_info = {0};
+    size = sizeof prog_info;
+    CHECK_EQ(bpf_obj_get_info_by_fd(prog, &prog_info, &size), 0);
+    CHECK_EQ(prog_info.type, EFW_XDP);
+    /* Each door has its numbers. */
+    int ring = make_map(EFW_RINGBUF, 0, 0, RING);
+    size = sizeof info;
+    CHECK_EQ(bpf_obj_get_info_by_fd(ring, &info, &size), 0);
+    CHECK_EQ(info.type, EFW_RINGBUF);
+    union bpf_attr ask = {.info = {.bpf_fd = (uint32_t)ring, .info_len = sizeof info, .info = (uintptr_t)&info}};
+    CHECK_EQ(winbpf_bpf_linux(BPF_OBJ_GET_INFO_BY_FD, &ask, sizeof ask), 0);
+    CHECK_EQ(info.type, BPF_MAP_TYPE_RINGBUF);
     CHECK_EQ(ebpf_close_fd(map), EBPF_SUCCESS);
     CHECK_EQ(ebpf_close_fd(map), EBPF_INVALID_FD);
     CHECK_EQ(ebpf_close_fd(0), EBPF_INVALID_FD);
