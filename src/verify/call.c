@@ -254,8 +254,6 @@ static bool timer_argument(struct verifier *v, struct call *c, const struct valu
     info = map_info(v, p->index);
     if (info->timer < 0 || !scalar_is_const(&p->n) || p->n.smin + p->off != info->timer)
         return refuse(v, REASON_TIMER, "%s points at no bpf_timer of the map's value", c->who);
-    if (c->map != IMAGE_NO_INDEX && c->map != p->index)
-        return refuse(v, REASON_TIMER, "the timer lies in a value of another map");
     return true;
 }
 
@@ -461,7 +459,7 @@ static bool give_result(struct verifier *v, const struct call *c)
             r.id = fresh_id(v);
         } else if (map->kind == BPF_MAP_TYPE_SOCKMAP || map->kind == BPF_MAP_TYPE_SOCKHASH) {
             r = value_pointer(V_OBJECT, CONTRACT_SOCK, 0);
-            r.flags = VALUE_NULLABLE;
+            r.flags = VALUE_NULLABLE | VALUE_OWNED;
             r.id = fresh_id(v);
             if (!acquire(v, &r.ref))
                 return false;
@@ -505,6 +503,7 @@ static bool give_result(struct verifier *v, const struct call *c)
         r.flags = VALUE_NULLABLE;
         r.id = fresh_id(v);
         if (c->proto->flags & HELPER_ACQUIRES) {
+            r.flags |= VALUE_OWNED;
             if (!acquire(v, &r.ref))
                 return false;
         } else {
@@ -578,6 +577,10 @@ static bool gather(struct verifier *v, const struct insn *insn, struct call *c)
     for (unsigned i = 0; i < HELPER_ARGS && c->proto->args[i] != ARG_NONE; i++)
         if (!check_argument(v, c, i))
             return false;
+    if (c->proto->args[0] == ARG_TIMER && c->map != IMAGE_NO_INDEX && c->map != c->args[0].index)
+        return refuse(v, REASON_TIMER, "the timer lies in a value of another map");
+    if (is(c, "dynptr_from_mem") && c->args[0].kind != V_MAP_VALUE) /* other memory may be gone before it is */
+        return refuse(v, REASON_DYNPTR, "argument 1 of bpf_dynptr_from_mem must be memory of a map value");
     return true;
 }
 
@@ -618,7 +621,16 @@ static void clear_from(struct verifier *v, unsigned first)
         }
 }
 
-/* The callback of the call at v->insn runs once more. */
+/* A tail call in a function came off: another program ran in the function's place and returned to its caller. */
+static bool tail_called(struct verifier *v)
+{
+    struct value any = value_number(scalar_any);
+    memory_packet_changed(v);
+    set_reg(v, 0, &any, 0);
+    return call_exit(v) == FLOW_JUMPED;
+}
+
+/* The callback of the call at v->insn runs once more; or its tail call comes off. */
 bool call_enter_callback(struct verifier *v)
 {
     const struct insn *insn = &v->image->insns[v->insn];
@@ -628,6 +640,8 @@ bool call_enter_callback(struct verifier *v)
     unsigned set;
     if (!gather(v, insn, &c))
         return false;
+    if (c.proto->flags & HELPER_TAIL_CALL)
+        return tail_called(v);
     struct value context = c.callback_context < HELPER_ARGS ? c.args[c.callback_context] : value_none();
     if (is(&c, "loop")) {
         uint64_t most = rounds(v, &c);
@@ -703,8 +717,16 @@ enum flow_result call_helper(struct verifier *v, const struct insn *insn)
     }
     if (c.proto->ret == RET_NEVER || c.proto->flags & HELPER_TAIL_CALL) {
         v->result->tail_calls = true;
+        v->functions[v->now.frames[0].func].changes_packet = true; /* of a function that is verified on its own */
         if (!nothing_held(v, "when a tail call would leave the program"))
             return FLOW_ERROR;
+        if (v->now.depth > 1) {
+            v->branches++;
+            if (v->replay && replay_taken(v))
+                return call_enter_callback(v) ? FLOW_JUMPED : FLOW_ERROR;
+            if (!v->replay && !push_pending(v))
+                return FLOW_ERROR;
+        }
     }
     write_arguments(v, &c);
     if (c.new_dynptr) {

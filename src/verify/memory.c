@@ -456,7 +456,7 @@ static bool context_access(struct verifier *v, const struct value *base, int32_t
         return refuse(v, REASON_CONTEXT_BOUNDS, "%s through a context pointer that was changed", verb(access));
     if (!note_access(v, INSN_CONTEXT))
         return false;
-    f = find_field(v->context, off, size, access);
+    f = find_field(contract_context(v->contract, v->image->personality, v->image->attach_type), off, size, access);
     if (!f || access == ACCESS_ATOMIC)
         return refuse(v, REASON_CONTEXT_BOUNDS, "%s %u bytes at offset %d of the context: no field of %s allows it",
                       verb(access), size, off, v->contract->name);

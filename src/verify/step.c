@@ -517,7 +517,7 @@ static bool answer_null(struct verifier *v, void *self, struct value *value, uin
 static void settle_null(struct verifier *v, const struct value *value, bool null)
 {
     struct null_answer answer = {value->id, value->ref, null};
-    if (null && value->ref) /* nothing was acquired */
+    if (null && value->ref && value->flags & VALUE_OWNED) /* nothing was acquired */
         for (uint32_t i = 0; i < v->now.g.ref_count; i++)
             if (v->now.g.refs[i].id == value->ref)
                 v->now.g.refs[i--] = v->now.g.refs[--v->now.g.ref_count];
