@@ -54,6 +54,15 @@ static VOID NTAPI on_region_thread(PVOID context)
     PsTerminateSystemThread(STATUS_SUCCESS);
 }
 
+/* More stack than a driver may take. */
+static ULONG use_stack(ULONG n)
+{
+    volatile UCHAR room[4096];
+    for (ULONG i = 0; i < sizeof room; i += 512)
+        room[i] = (UCHAR)n;
+    return n ? use_stack(n - 1) + room[512] : room[0];
+}
+
 static VOID NTAPI on_process(HANDLE parent, HANDLE process, BOOLEAN created) {}
 
 static VOID NTAPI on_thread(PVOID context)
@@ -409,6 +418,7 @@ static NTSTATUS break_rule(ULONG number)
         MmFreePagesFromMdl(mdl);
         ExFreePool(mdl);
         return STATUS_SUCCESS;
+    case 42: /* too much stack */ return use_stack(5) == 15 ? STATUS_SUCCESS : STATUS_UNSUCCESSFUL;
     default: return STATUS_INVALID_PARAMETER;
     }
 }

@@ -22,7 +22,7 @@ struct judge {
     volatile long long pool_blocks, pool_bytes, handles, references, devices, links, callbacks, threads, mappings, dpcs,
         timers, work_items;
     /* Since the process began. */
-    volatile long long violations, crashes, cleanups, unloads;
+    volatile long long violations, crashes, cleanups, unloads, deepest_stack /* bytes */;
 };
 
 #endif

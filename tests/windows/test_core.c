@@ -425,7 +425,8 @@ TEST(start_and_stop)
         REQUIRE(stop());
         REQUIRE(!left_behind("after a stop"));
     }
-    printf("%d starts and stops, nothing left behind\n", cycles);
+    printf("%d starts and stops, nothing left behind; the deepest stack %lld bytes\n", cycles,
+           prefix_judge()->deepest_stack);
 }
 
 /* What a victim does until it is ended: everything, with requests pending. */

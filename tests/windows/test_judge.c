@@ -49,6 +49,7 @@ static const struct rule_case {
     {39, false, "PsSetCreateProcessNotifyRoutine removes what is not registered"},
     {40, false, "MmFreePagesFromMdl of pages that are not allocated"},
     {41, false, "still has a cancel routine"},
+    {42, false, "bytes of stack, allowed 16384"},
     {34, true, "left at unload: a mapping of 1 pages"},
 };
 

@@ -312,7 +312,9 @@ static VOID NTAPI work_body(PDEVICE_OBJECT device, PVOID argument)
     struct work work = *(struct work *)argument;
     VirtualFree(argument, 0, MEM_RELEASE_);
     irql_set(PASSIVE_LEVEL);
+    void *mark = stack_mark();
     work.routine(device, work.context);
+    stack_judge(mark, (void *)work.routine);
     if (irql_now() != PASSIVE_LEVEL || regions_now())
         violation((void *)work.routine, "work item routine returned at IRQL %u, inside %lu critical regions",
                   irql_now(), regions_now());

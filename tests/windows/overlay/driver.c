@@ -32,7 +32,9 @@ static struct driver *driver_find(PDRIVER_OBJECT object)
 static NTSTATUS judged(struct driver *driver, UCHAR major, PDEVICE_OBJECT device, PIRP irp)
 {
     irql_set(PASSIVE_LEVEL);
+    void *mark = stack_mark();
     NTSTATUS status = driver->dispatch[major](device, irp);
+    stack_judge(mark, (void *)driver->dispatch[major]);
     if (irql_now() != PASSIVE_LEVEL) {
         violation((void *)driver->dispatch[major], "dispatch of IRP major %u returned at IRQL %u", major, irql_now());
         irql_set(PASSIVE_LEVEL);

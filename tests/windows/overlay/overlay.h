@@ -76,6 +76,10 @@ void check_freed(const void *memory, SIZE_T size, const void *caller);
 /* A driver has a handle more: until ZwClose, or a line at its unload. */
 void handle_opened(HANDLE handle, const void *caller);
 
+/* Before and after a routine of a driver: how much stack it took. */
+void *stack_mark(void);
+void stack_judge(void *mark, const void *routine);
+
 /* Is a work item queued or running? */
 int work_items_run(void);
 
