@@ -264,6 +264,30 @@ static void wait_for_files(const struct driver *driver)
     }
 }
 
+/* For the test netio.sys. */
+VOID NTAPI shim_JudgeIrql(const char *api, ULONG highest, const void *caller);
+VOID NTAPI shim_JudgeIrql(const char *api, ULONG highest, const void *caller)
+{
+    require_irql(api, (KIRQL)highest, caller);
+}
+
+VOID NTAPI shim_JudgeViolation(const char *text, const void *caller);
+VOID NTAPI shim_JudgeViolation(const char *text, const void *caller)
+{
+    violation(caller, "%s", text);
+}
+
+static void registrar_report(void *base)
+{
+    void *netio = GetModuleHandleW(L"netio.sys"), *from;
+    const void *(NTAPI * registration)(ULONG) =
+        netio ? (const void *(NTAPI *)(ULONG))GetProcAddress(netio, "NetioRegistration") : NULL;
+    const void *caller;
+    for (ULONG i = 0; registration && (caller = registration(i)); i++)
+        if (driver_of(caller, &from, NULL) && from == base)
+            violation(caller, "left at unload: a registration with the NMR");
+}
+
 static VOID NTAPI unload(PDRIVER_OBJECT object)
 {
     struct driver *driver = driver_find(object);
@@ -281,6 +305,7 @@ static VOID NTAPI unload(PDRIVER_OBJECT object)
     irql_set(PASSIVE_LEVEL);
     deferred_report(base, name);
     handles_report(base, name);
+    registrar_report(base);
     memory_report(base);
     pool_report(base, name);
     driver->object = NULL;
