@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT
  *
  * The library as an entry point: the whole system inside the process that links it.  Programs are verified and run as
- * machine code.  An administrator who sets WINBPF_UNSAFE=1 has them run unverified, in the checked interpreter.
+ * machine code.  An administrator who sets WINBPF_UNSAFE=1 has them run unverified, in the checked interpreter; with
+ * WINBPF_JIT=0 no machine code is made.
  */
 #include <errno.h>
 #include <stdlib.h>
@@ -19,18 +20,21 @@ static void report_fault(void *self, uint32_t ifindex, const struct code_fault *
     api_warn("XDP program on interface %u stopped at instruction %u: %s\n", ifindex, fault->insn, fault->reason);
 }
 
-/* Set, and neither empty nor 0; ignored in a program that runs with more rights than its caller. */
-static bool unsafe_wanted(void)
+/* An administrator's switch in the environment: 0, or anything else; ignored in a program that runs with more rights
+ * than its caller. */
+static bool is_on(const char *name, bool otherwise)
 {
-    const char *value = secure_getenv("WINBPF_UNSAFE");
-    return value && *value && strcmp(value, "0") != 0;
+    const char *value = secure_getenv(name);
+    return value && *value ? strcmp(value, "0") != 0 : otherwise;
 }
 
 enum result api_start(void)
 {
     struct core_options options = {
         .engine = &engine_checked, .admission = &load_admission, .executable = &os_executable};
-    if (unsafe_wanted()) {
+    if (!is_on("WINBPF_JIT", true))
+        options.admission = &load_admission_interp;
+    if (is_on("WINBPF_UNSAFE", false)) {
         options.admission = NULL;
         api_warn("WINBPF_UNSAFE is set: programs are not verified, and run in the checked interpreter\n");
     }

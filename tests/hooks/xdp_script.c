@@ -4,7 +4,8 @@
  * which asks the Linux kernel, and against ours.  test_kernel.c compares the two outputs.
  *
  *     xdp_script rules             what BPF_PROG_TEST_RUN and the frame-moving helpers accept and give
- *     xdp_script filter OBJECT N   N frames of tests/packets.h through an xdp-filter object, its maps filled in before
+ *     xdp_script filter OBJECT N   N frames of tests/packets.h through an object's first XDP program, the maps of an
+ *                                  xdp-filter object filled in before
  *
  * Exit status 4: bpf() is not permitted here.
  */
@@ -13,6 +14,7 @@
 #include <errno.h>
 #include <linux/bpf.h>
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -290,11 +292,27 @@ static int filter(const char *path, int packets)
 {
     unsigned seed = 20231114, verdicts[6] = {0};
     struct bpf_object *object = bpf_object__open_file(path, NULL);
-    if (!object)
+    if (!object) {
+        printf("load: errno %d\n", errno);
         return 1;
+    }
     struct bpf_map *map;
     bpf_object__for_each_map(map, object) bpf_map__set_pin_path(map, NULL);
-    struct bpf_program *program = bpf_object__next_program(object, NULL);
+    struct bpf_program *program = NULL, *other;
+    bpf_object__for_each_program(other, object)
+    {
+        bool xdp = bpf_program__type(other) == BPF_PROG_TYPE_XDP;
+        if (!program && xdp)
+            program = other;
+        bpf_program__set_autoload(other, xdp);
+    }
+    if (!program)
+        program = bpf_object__next_program(object, NULL);
+    if (!program) {
+        printf("load: no program\n");
+        return 1;
+    }
+    bpf_program__set_autoload(program, true);
     bpf_program__set_type(program, BPF_PROG_TYPE_XDP);
     if (bpf_object__load(object)) {
         printf("load: errno %d\n", errno);
