@@ -20,6 +20,8 @@ enum { SLOTS = 64, CALLS = 16 };
 struct generator {
     struct recipe *recipe;
     uint64_t random;
+    const uint8_t *choices; /* come before random ones */
+    size_t choice_count;
     unsigned wild; /* one choice in so many ignores what registers hold */
     struct reg regs[10];
     struct reg slots[SLOTS]; /* slot s: 8 bytes at r10 - 8 * (s + 1) */
@@ -80,6 +82,10 @@ uint32_t world_prog_type(enum world_type type)
 
 static uint32_t below(struct generator *g, uint32_t n)
 {
+    if (g->choice_count) {
+        g->choice_count--;
+        return *g->choices++ % n;
+    }
     return (uint32_t)(recipe_random(&g->random) % n);
 }
 
@@ -1400,8 +1406,15 @@ static void function(struct generator *g, bool main)
 
 void recipe_generate(struct recipe *recipe, uint64_t seed)
 {
+    recipe_generate_from(recipe, seed, NULL, 0);
+}
+
+void recipe_generate_from(struct recipe *recipe, uint64_t seed, const uint8_t *choices, size_t count)
+{
     struct generator g;
     memset(&g, 0, sizeof g);
+    g.choices = choices;
+    g.choice_count = count;
     memset(recipe, 0, sizeof *recipe);
     g.recipe = recipe;
     g.random = seed;

@@ -13,6 +13,7 @@
 #define WINBPF_TESTS_VERIFY_GENERATE_PROGRAM_H
 
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 #include "contract/contract.h"
 #include "isa/insn.h"
@@ -73,6 +74,9 @@ struct recipe {
 };
 
 void recipe_generate(struct recipe *recipe, uint64_t seed);
+
+/* The same, with the first choices made by `choices`: a fuzzer's way to look for programs. */
+void recipe_generate_from(struct recipe *recipe, uint64_t seed, const uint8_t *choices, size_t count);
 
 /* Next number of a generator whose state is *state. */
 uint64_t recipe_random(uint64_t *state);

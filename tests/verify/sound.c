@@ -152,12 +152,12 @@ static void scramble(uint8_t *bytes, size_t size)
 
 static void others_write(void)
 {
-    if (world_below(2))
-        scramble(world.array, sizeof world.array);
-    if (world_below(2))
-        scramble(world.hash, sizeof world.hash);
-    if (world_below(2))
-        scramble(world.global, sizeof world.global);
+    switch (world_below(6)) {
+    case 0: scramble(world.array, sizeof world.array); break;
+    case 1: scramble(world.hash, sizeof world.hash); break;
+    case 2: scramble(world.global, sizeof world.global); break;
+    default: break;
+    }
 }
 
 static uint64_t any(void)
@@ -290,8 +290,10 @@ static void set_world(enum world_type type, uint64_t input)
     case 1: length = world_below(1501); break;
     default: length = world_below(48); break;
     }
-    others_write();
-    scramble(world.frame, FRAME_START + (size_t)length);
+    scramble(world.array, sizeof world.array);
+    scramble(world.hash, sizeof world.hash);
+    scramble(world.global, sizeof world.global);
+    scramble(world.frame + FRAME_START - 64, 64 + (size_t)length);
     if (type == WORLD_EFW_BIND) {
         struct bind_world *bind = &world.context.bind;
         scramble(world.context.bytes, sizeof world.context.bytes);
@@ -310,6 +312,15 @@ static void set_world(enum world_type type, uint64_t input)
 
 enum { VERIFY_ARENA = 64 << 20 };
 
+#if defined(__SANITIZE_ADDRESS__)
+#define SANITIZED 1
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define SANITIZED 1
+#endif
+#endif
+
+#ifndef SANITIZED
 /* Memory that is given back all at once, when the next verification begins. */
 static uint8_t *bump_memory;
 static size_t bump_used;
@@ -330,6 +341,7 @@ static void bump_free(void *self, void *memory, size_t size)
 }
 
 static const struct allocator bump = {bump_alloc, bump_free, NULL};
+#endif
 
 static void *heap_alloc(void *self, size_t size)
 {
@@ -385,8 +397,12 @@ bool sound_accepts(const struct recipe *recipe, struct verify_result *result)
                                  .max_insns = 1ull << 40};
     if (image_check(input.image, NULL) != RESULT_OK)
         return false;
+#ifdef SANITIZED /* which sees what is outside of a block of the heap */
+    arena_init(&arena, &heap, VERIFY_ARENA);
+#else
     bump_used = 0;
     arena_init(&arena, &bump, VERIFY_ARENA);
+#endif
     enum result outcome = verify(&input, &arena, result);
     arena_release(&arena);
     return outcome == RESULT_OK && result->verdict == VERIFY_ACCEPT;
@@ -467,7 +483,11 @@ void sound_begin(void)
     static const struct insn tail_insns[] = {{0xb7, 0, 0, 0}, {0x95, 0, 0, 0}};
     static const struct image_func tail_func = {"tail", 0, 0, IMAGE_STATIC};
     struct code *tail_code;
+#ifndef SANITIZED
     bump_memory = aligned_alloc(64, VERIFY_ARENA);
+    if (!bump_memory)
+        abort();
+#endif
     for (int type = 0; type < WORLD_TYPES; type++)
         for (int i = 0; i < WORLD_HELPERS; i++) {
             int32_t id = world_helper_id((enum world_type)type, (enum world_helper)i);
@@ -487,7 +507,7 @@ void sound_begin(void)
                                 .insns = tail_insns,
                                 .funcs = &tail_func};
     tail_binding = (struct binding){&tail_image, NULL, NULL, contract_program(PERSONALITY_LINUX, 6)};
-    if (!bump_memory || engine_checked.compile(&tail_binding, &heap, NULL, NULL, &tail_code) != RESULT_OK)
+    if (engine_checked.compile(&tail_binding, &heap, NULL, NULL, &tail_code) != RESULT_OK)
         abort();
     tail.code = tail_code;
 }
@@ -499,8 +519,10 @@ void sound_end(void)
     code = NULL;
     engine_checked.destroy((struct code *)(uintptr_t)tail.code);
     tail.code = NULL;
+#ifndef SANITIZED
     free(bump_memory);
     bump_memory = NULL;
+#endif
 }
 
 /* ---- changing programs ---- */
