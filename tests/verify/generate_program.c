@@ -27,6 +27,7 @@ struct generator {
     struct reg slots[SLOTS]; /* slot s: 8 bytes at r10 - 8 * (s + 1) */
     uint16_t locked;         /* registers not to be written */
     unsigned depth, loops;
+    bool daring;          /* does what is wrong as a rule, not by accident */
     bool function, exits; /* in a subprogram; may end the program here */
     uint32_t call_count, calls[CALLS], callee[CALLS];
 };
@@ -611,12 +612,22 @@ static void packet(struct generator *g)
     g->depth--;
 }
 
+static void stack_pointer(struct generator *g);
+static void direct(struct generator *g);
+
 /* A variable offset into packet or memory. */
 static void variable(struct generator *g)
 {
     uint32_t skips[4];
     unsigned count = 0, base = find(g, chance(g, 2) ? K_PACKET : K_MEMORY), e = find(g, K_END);
     uint16_t locked = g->locked;
+    if (base > 9) {
+        if (chance(g, 2))
+            stack_pointer(g);
+        else
+            direct(g);
+        base = find(g, K_MEMORY);
+    }
     if (base > 9)
         return;
     bool in_packet = g->regs[base].kind == K_PACKET;
@@ -627,6 +638,8 @@ static void variable(struct generator *g)
     uint32_t most = in_packet ? 1u << below(g, 9) : room > 8 ? (uint32_t)room - below(g, 8) : 1;
     unsigned v = bounded(g, most, skips, &count);
     g->locked |= (uint16_t)(1u << v);
+    if (g->daring && chance(g, 4))
+        emit(g, 0x17, v, 0, 0, 1 + below(g, 4));
     note_bounds(g, v);
     unsigned q = room_for_new(g);
     if (q == base || q == v || (in_packet && q == e)) {
@@ -835,7 +848,16 @@ static void lookup(struct generator *g)
         land(g, none);
     }
     int32_t size = map == WORLD_HASH ? WORLD_HASH_SIZE : WORLD_ARRAY_SIZE;
-    uint32_t none = wild(g) ? UINT32_MAX : emit(g, chance(g, 4) ? 0x1d : 0x15, 0, 0, 0, 0);
+    if (g->daring && chance(g, 10)) {
+        emit(g, 0xbf, 2, 0, 0, 0);
+        load_map(g, 1, WORLD_RING);
+        emit(g, 0xb7, 3, 0, 0, 8);
+        emit(g, 0xb7, 4, 0, 0, 0);
+        call(g, WORLD_RING_OUTPUT);
+        return;
+    }
+    bool unasked = wild(g) || (g->daring && map == WORLD_ARRAY && chance(g, 3));
+    uint32_t none = unasked ? UINT32_MAX : emit(g, chance(g, 4) ? 0x1d : 0x15, 0, 0, 0, 0);
     if (none != UINT32_MAX && g->recipe->insns[none].code == 0x1d) {
         g->recipe->insns[none] = insn_make(0x55, 0, 0, 1, 0);
         none = emit(g, 0x05, 0, 0, 0, 0);
@@ -923,8 +945,12 @@ static void ring(struct generator *g)
     else
         emit(g, 0xbf, 1, 0, 0, 0);
     emit(g, 0xb7, 2, 0, 0, 0);
-    if (!wild(g))
+    if (g->daring && chance(g, 16))
+        emit(g, 0x07, 1, 0, 0, 8);
+    if (!(g->daring && chance(g, 8)))
         call(g, chance(g, 2) ? WORLD_RING_SUBMIT : WORLD_RING_DISCARD);
+    if (record && g->daring && chance(g, 8))
+        store_to(g, record);
     if (none != UINT32_MAX) {
         land(g, none);
         join(g, &before);
@@ -977,9 +1003,18 @@ static void helper(struct generator *g)
         enum world_helper which = (enum world_helper)(WORLD_ADJUST_HEAD + below(g, 3));
         if (!has(g, which) || (ctx = context(g)) > 9)
             return;
+        unsigned kept = 6 + below(g, 4), p = find(g, K_PACKET);
+        bool keep = p < 10 && g->regs[p].kind == K_PACKET && !(g->locked >> kept & 1) &&
+                    g->regs[kept].kind <= K_NUMBER && g->daring;
+        if (keep) {
+            emit(g, 0xbf, kept, p, 0, 0);
+            g->regs[kept] = g->regs[p];
+        }
         emit(g, 0xbf, 1, ctx, 0, 0);
         emit(g, 0xb7, 2, 0, 0, (int)below(g, 65) - 32);
         call(g, which);
+        if (keep) /* it is not what it was */
+            load_from(g, 1 + below(g, 4), kept);
         packet_gone(g);
         return;
     }
@@ -1103,7 +1138,7 @@ static void to_function(struct generator *g)
     g->locked = locked;
     if (v != 1)
         emit(g, 0xbf, 1, v, 0, 0);
-    g->callee[g->call_count] = 1 + below(g, RECIPE_FUNCS - 1);
+    g->callee[g->call_count] = 1 + below(g, GENERATED_FUNCS - 1);
     if (chance(g, 8)) { /* through a register */
         unsigned reg = chance(g, 2) ? 3 : 0;
         g->calls[g->call_count++] = emit(g, 0x18, reg, LDDW_SRC_CODE, 0, 0);
@@ -1306,7 +1341,7 @@ static void anything(struct generator *g)
     if (code == 0x85) {
         if (!arguments_free(g))
             return;
-        call(g, (enum world_helper)below(g, WORLD_HELPERS));
+        call(g, (enum world_helper)below(g, WORLD_GENERATED));
         return;
     }
     if (code == 0xdb)
@@ -1320,9 +1355,140 @@ static void anything(struct generator *g)
     g->regs[dst].kind = g->regs[dst].kind > K_NUMBER ? K_NONE : g->regs[dst].kind;
 }
 
+/* What is true of one way and not of the other, behind both. */
+static void special(struct generator *g)
+{
+    uint32_t jump, skip, over;
+    unsigned a = 6 + below(g, 4), b = 6 + below(g, 4), base = 1 + below(g, 5);
+    if (a == b || g->locked >> a & 1 || g->locked >> b & 1 || !arguments_free(g) || g->regs[a].kind == K_CONTEXT ||
+        g->regs[b].kind == K_CONTEXT)
+        return;
+    uint16_t locked = g->locked;
+    switch (below(g, 7)) {
+    case 0: /* two numbers, perhaps one */
+        g->locked |= (uint16_t)(1u << a | 1u << b);
+        new_number(g, a);
+        new_number(g, b);
+        jump = compare(g);
+        emit(g, 0xbf, b, a, 0, 0);
+        land(g, jump);
+        skip = emit(g, 0x25, a, 0, 0, WORLD_GLOBAL_SIZE - 1);
+        emit(g, 0x18, base, LDDW_SRC_MAP_INDEX_VALUE, 0, WORLD_GLOBAL);
+        emit(g, 0, 0, 0, 0, 0);
+        emit(g, 0x0f, base, chance(g, 2) ? a : b, 0, 0);
+        emit(g, 0x71, base, base, 0, 0);
+        land(g, skip);
+        set(g, base, K_NONE, 0);
+        break;
+    case 1: /* two lookups, one question */
+    case 2: /* one lookup, perhaps a question */
+    case 3: {
+        bool two = chance(g, 2);
+        for (int i = 0; i < (two ? 2 : 1); i++) {
+            pass_stack(g, 2, 8);
+            load_map(g, 1, WORLD_HASH);
+            call(g, WORLD_LOOKUP);
+            emit(g, 0xbf, i ? b : a, 0, 0, 0);
+            g->locked |= (uint16_t)(1u << (i ? b : a));
+            set(g, i ? b : a, K_NONE, 0);
+        }
+        set(g, 0, K_NONE, 0);
+        jump = two ? UINT32_MAX : compare(g);
+        if (chance(g, 4)) {
+            skip = emit(g, 0x15, a, 0, 0, 0);
+        } else {
+            emit(g, 0x55, a, 0, 1, 0);
+            skip = emit(g, 0x05, 0, 0, 0, 0);
+        }
+        if (jump != UINT32_MAX)
+            land(g, jump);
+        emit(g, 0x79, base, two && chance(g, 2) ? b : a, 8 * (int)below(g, 6), 0);
+        land(g, skip);
+        set(g, base, K_NONE, 0);
+        set(g, a, K_NONE, 0);
+        set(g, b, K_NONE, 0);
+        break;
+    }
+    case 4: { /* a bound on the packet on one way only, then the packet anew */
+        unsigned ctx = context(g), size = 1 + below(g, 16);
+        bool wide = g->recipe->type != WORLD_LINUX_XDP;
+        if (ctx > 9 || ctx == a || ctx == b || ctx == base)
+            break;
+        unsigned t = base == 5 ? 4 : base + 1;
+        if (t == ctx)
+            break;
+        g->locked |= (uint16_t)(1u << ctx);
+        jump = compare(g);
+        emit(g, wide ? 0x79 : 0x61, a, ctx, (int)packet_offset(g, false), 0);
+        emit(g, wide ? 0x79 : 0x61, b, ctx, (int)packet_offset(g, true), 0);
+        emit(g, 0xbf, t, a, 0, 0);
+        emit(g, 0x07, t, 0, 0, size);
+        emit(g, 0xbd, t, b, 1, 0);
+        over = emit(g, 0x05, 0, 0, 0, 0);
+        if (chance(g, 2)) {
+            emit(g, 0x05, 0, 0, 1, 0);
+            land(g, jump);
+            emit(g, 0xb7, a, 0, 0, 0);
+        } else {
+            land(g, jump);
+        }
+        emit(g, wide ? 0x79 : 0x61, base, ctx, (int)packet_offset(g, false), 0);
+        emit(g, 0x71, base, base, (int)size - 1, 0);
+        land(g, over);
+        set(g, a, K_NONE, 0);
+        set(g, b, K_NONE, 0);
+        set(g, t, K_NONE, 0);
+        set(g, base, K_NONE, 0);
+        break;
+    }
+    case 5: { /* a loop whose steps differ */
+        int one = (int)below(g, 7) - 2, two = (int)below(g, 7) - 2;
+        uint32_t rounds = 1 + below(g, 24);
+        if (g->loops)
+            break;
+        emit(g, 0xb7, a, 0, 0, 0);
+        set(g, a, K_NUMBER, 0);
+        set(g, b, K_NONE, 0);
+        g->locked |= (uint16_t)(1u << a | 1u << b);
+        uint32_t head = g->recipe->count;
+        call(g, WORLD_PRANDOM);
+        if (chance(g, 2))
+            emit(g, 0xbf, b, 0, 0, 0);
+        jump = emit(g, 0x25, 0, 0, 0, constant(g));
+        emit(g, 0x07, a, 0, 0, one);
+        over = emit(g, 0x05, 0, 0, 0, 0);
+        land(g, jump);
+        emit(g, 0x07, a, 0, 0, two);
+        land(g, over);
+        skip = emit(g, chance(g, 2) ? 0xc5 : 0xa5, a, 0, 0, rounds);
+        g->recipe->insns[skip].off = (int16_t)((int)head - (int)skip - 1);
+        set(g, 0, K_NONE, 0);
+        break;
+    }
+    default: /* written on one way only */
+        jump = compare(g);
+        emit(g, 0xbf, a, number(g), 0, 0);
+        if (chance(g, 2))
+            emit(g, 0x7b, 10, a, -8 * 20, 0);
+        land(g, jump);
+        if (chance(g, 2))
+            emit(g, 0x79, base, 10, -8 * 20, 0);
+        else
+            emit(g, 0x07, a, 0, 0, 1);
+        set(g, a, K_NONE, 0);
+        set(g, base, K_NONE, 0);
+        break;
+    }
+    g->locked = locked;
+}
+
 static void statement(struct generator *g)
 {
-    unsigned n = below(g, 64);
+    unsigned n = below(g, g->daring ? 74 : 64);
+    if (n >= 64) {
+        special(g);
+        return;
+    }
     if (g->depth > 5 && n >= 44)
         n = below(g, 30);
     if (n < 12)
@@ -1418,17 +1584,18 @@ void recipe_generate_from(struct recipe *recipe, uint64_t seed, const uint8_t *c
     memset(recipe, 0, sizeof *recipe);
     g.recipe = recipe;
     g.random = seed;
-    g.wild = 12u << below(&g, 5);
+    g.daring = chance(&g, 2);
+    g.wild = (g.daring ? 12u : 32u) << below(&g, 5);
     recipe->seed = seed;
     recipe->type = chance(&g, 3) ? (enum world_type)below(&g, WORLD_TYPES) : WORLD_LINUX_XDP;
     recipe->func_count = 1;
     function(&g, true);
     if (g.call_count) {
-        for (uint32_t f = 1; f < RECIPE_FUNCS; f++) {
+        for (uint32_t f = 1; f < GENERATED_FUNCS; f++) {
             recipe->funcs[f] = recipe->count;
             function(&g, false);
         }
-        recipe->func_count = RECIPE_FUNCS;
+        recipe->func_count = GENERATED_FUNCS;
         for (uint32_t i = 0; i < g.call_count; i++)
             recipe->insns[g.calls[i]].imm = (int32_t)(recipe->funcs[g.callee[i]] - g.calls[i] - 1);
     }

@@ -40,7 +40,8 @@ enum {
 enum world_helper {
 #define HELPER(NAME, linux_id, xdp_id, bind_id) WORLD_##NAME,
 #include "generate_helpers.def"
-    WORLD_HELPERS
+    WORLD_HELPERS,
+    WORLD_GENERATED = WORLD_TRACE_PRINTK /* helpers before this one are what random programs call */
 };
 
 enum world_type { WORLD_LINUX_XDP, WORLD_EFW_XDP, WORLD_EFW_BIND, WORLD_TYPES };
@@ -50,7 +51,14 @@ int32_t world_helper_id(enum world_type type, enum world_helper helper);
 enum personality world_personality(enum world_type type);
 uint32_t world_prog_type(enum world_type type);
 
-enum { RECIPE_INSNS = 1024, RECIPE_FUNCS = 4, RECIPE_SITES = 6, RECIPE_TUNES = 48, SITE_INSNS = 5 };
+enum {
+    RECIPE_INSNS = 1024,
+    RECIPE_FUNCS = 8,
+    GENERATED_FUNCS = 4,
+    RECIPE_SITES = 6,
+    RECIPE_TUNES = 48,
+    SITE_INSNS = 5
+};
 
 struct site {
     uint32_t at;
@@ -65,6 +73,7 @@ struct tune {
 
 struct recipe {
     uint64_t seed;
+    bool adopted; /* its maps are those of the program adopted last, not the world's */
     enum world_type type;
     uint32_t count, func_count, site_count, tune_count;
     uint32_t funcs[RECIPE_FUNCS];

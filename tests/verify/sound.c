@@ -45,6 +45,7 @@ static const uint8_t constants[WORLD_CONST_SIZE] = {0x88, 0x77, 0x66, 0x55, 0x44
                                                     0,    0,    0,    0x80, 7,    0,    3,    0,    9};
 
 static char identity[WORLD_MAPS];
+
 static struct engine_tail tail, *tail_slots[4] = {NULL, &tail, NULL, &tail};
 
 static const struct map_spec specs[WORLD_MAPS] = {
@@ -169,11 +170,43 @@ static uint64_t any(void)
 #define ARGUMENTS uint64_t a, uint64_t b, uint64_t c, uint64_t d, uint64_t e, void *context
 #define UNUSED    (void)a, (void)b, (void)c, (void)d, (void)e, (void)context
 
+/* Maps of an adopted program. */
+enum { ADOPTED_MAPS = 16, ADOPTED_VALUE = 2048, ADOPTED_COUNT = 4 };
+
+static struct {
+    uint32_t count;
+    struct map_spec specs[ADOPTED_MAPS];
+    struct engine_map maps[ADOPTED_MAPS];
+    char identity[ADOPTED_MAPS];
+    _Alignas(8) uint8_t memory[ADOPTED_MAPS][ADOPTED_COUNT * ADOPTED_VALUE];
+} adopted;
+
+static uint64_t adopted_lookup(uint32_t map, uint32_t index)
+{
+    const struct engine_map *m = &adopted.maps[map];
+    uint8_t *memory = adopted.memory[map];
+    if (!adopted.specs[map].frozen) {
+        size_t from = (size_t)world_below(sizeof adopted.memory[map] - 128);
+        scramble(memory + from, 128);
+    }
+    if (m->kind == 12 || m->kind == 13)
+        return m->inner < adopted.count && world_below(3) ? (uint64_t)(uintptr_t)adopted.maps[m->inner].handle : 0;
+    if (m->kind == 2 || m->kind == 6)
+        return index < m->max_entries ? (uint64_t)(uintptr_t)(memory + index * m->stride) : 0;
+    return world_below(4) ? (uint64_t)(uintptr_t)(memory + world_below(ADOPTED_COUNT) * m->stride) : 0;
+}
+
 static uint64_t fn_LOOKUP(ARGUMENTS)
 {
-    uint32_t map = (uint32_t)((const char *)(uintptr_t)a - identity), index;
+    uint32_t map = (uint32_t)((const char *)(uintptr_t)a - identity), index = 0;
+    uint64_t other = a - (uint64_t)(uintptr_t)adopted.identity;
     UNUSED;
     others_write();
+    if (other < ADOPTED_MAPS) {
+        memcpy(&index, (const void *)(uintptr_t)b,
+               adopted.specs[other].key_size < 4 ? adopted.specs[other].key_size : 4);
+        return adopted_lookup((uint32_t)other, index);
+    }
     memcpy(&index, (const void *)(uintptr_t)b, 4);
     switch (map) {
     case WORLD_ARRAY:
@@ -263,6 +296,19 @@ static uint64_t fn_MEMCPY(ARGUMENTS)
     return any();
 }
 
+static uint64_t fn_FIB_LOOKUP(ARGUMENTS)
+{
+    UNUSED;
+    scramble((uint8_t *)(uintptr_t)b, (size_t)c);
+    return any();
+}
+
+#define fn_TRACE_PRINTK fn_answer
+#define fn_REDIRECT     fn_answer
+#define fn_PERF_OUTPUT  fn_answer
+#define fn_REDIRECT_MAP fn_answer
+#define fn_GET_BUFF_LEN fn_answer
+#define fn_PID_TGID     fn_answer
 #define fn_UPDATE       fn_answer
 #define fn_DELETE       fn_answer
 #define fn_KTIME        fn_answer
@@ -376,11 +422,11 @@ const struct image *sound_image(const struct recipe *recipe)
     image.personality = world_personality(recipe->type);
     image.prog_type = world_prog_type(recipe->type);
     image.insn_count = recipe->count;
-    image.map_count = WORLD_MAPS;
+    image.map_count = recipe->adopted ? adopted.count : WORLD_MAPS;
     image.helper_count = WORLD_HELPERS;
     image.func_count = recipe->func_count;
     image.insns = recipe->insns;
-    image.maps = specs;
+    image.maps = recipe->adopted ? adopted.specs : specs;
     image.helpers = helper_ids;
     image.funcs = image_funcs;
     return &image;
@@ -421,7 +467,7 @@ static bool compile(const struct recipe *recipe)
     if (code)
         engine_checked.destroy(code);
     code = NULL;
-    binding = (struct binding){sound_image(recipe), maps, engine_helpers[recipe->type],
+    binding = (struct binding){sound_image(recipe), recipe->adopted ? adopted.maps : maps, engine_helpers[recipe->type],
                                contract_program(world_personality(recipe->type), world_prog_type(recipe->type))};
     return engine_checked.compile(&binding, &heap, NULL, NULL, &code) == RESULT_OK;
 }
@@ -475,6 +521,67 @@ static bool run_inputs(const struct recipe *recipe, uint64_t worst_case, uint64_
     for (unsigned i = 0; i < inputs; i++)
         if (!run_and_judge(recipe, worst_case, recipe_random(&seed), count, failure))
             return false;
+    return true;
+}
+
+bool sound_adopt(const struct image *real, struct recipe *recipe)
+{
+    enum world_type type = 0;
+    memset(recipe, 0, sizeof *recipe);
+    while (type < WORLD_TYPES &&
+           (world_personality(type) != real->personality || world_prog_type(type) != real->prog_type))
+        type++;
+    if (type == WORLD_TYPES || real->insn_count > RECIPE_INSNS || real->func_count > RECIPE_FUNCS ||
+        real->map_count > ADOPTED_MAPS)
+        return false;
+    recipe->type = type;
+    recipe->adopted = true;
+    recipe->count = real->insn_count;
+    recipe->func_count = real->func_count ? real->func_count : 1;
+    for (uint32_t i = 0; i < real->func_count; i++)
+        recipe->funcs[i] = real->funcs[i].insn;
+    memcpy(recipe->insns, real->insns, real->insn_count * sizeof *real->insns);
+    for (uint32_t i = 0; i < recipe->count; i++) {
+        struct insn *insn = &recipe->insns[i];
+        uint32_t helper = 0;
+        if (insn->code == 0x18) {
+            i++;
+            continue;
+        }
+        if (insn->code != 0x85 || insn_src(insn) != CALL_SRC_HELPER)
+            continue;
+        while (helper < WORLD_HELPERS &&
+               world_helper_id(type, (enum world_helper)helper) != real->helpers[insn->imm].id)
+            helper++;
+        if (helper == WORLD_HELPERS)
+            return false;
+        insn->imm = (int32_t)helper;
+    }
+    memset(&adopted, 0, sizeof adopted);
+    adopted.count = real->map_count;
+    for (uint32_t i = 0; i < real->map_count; i++) {
+        struct map_spec *spec = &adopted.specs[i];
+        *spec = real->maps[i];
+        spec->btf_key = spec->btf_value = 0;
+        if (spec->value_size > ADOPTED_VALUE)
+            return false;
+        if (spec->kind != 27 && spec->max_entries > ADOPTED_COUNT)
+            spec->max_entries = ADOPTED_COUNT;
+        uint32_t stride = (spec->value_size + 7) & ~7u;
+        if (spec->contents.size)
+            memcpy(adopted.memory[i], spec->contents.data, spec->contents.size);
+        adopted.maps[i] = (struct engine_map){.handle = &adopted.identity[i],
+                                              .values = spec->kind == 2 ? adopted.memory[i] : NULL,
+                                              .values_size = spec->kind == 2 ? spec->max_entries * stride : 0,
+                                              .kind = spec->kind,
+                                              .key_size = spec->key_size,
+                                              .value_size = spec->value_size,
+                                              .max_entries = spec->max_entries,
+                                              .stride = stride,
+                                              .flags = spec->flags | (spec->frozen ? 1u << 7 : 0),
+                                              .inner = spec->inner,
+                                              .tails = spec->kind == 3 ? tail_slots : NULL};
+    }
     return true;
 }
 
@@ -787,11 +894,7 @@ bool sound_judge_changed(const struct recipe *original, uint64_t seed, unsigned 
     r = *original;
     count->programs++;
     for (uint64_t n = seed ? 1 + recipe_random(&random) % 3 : 0; n--;) {
-        struct recipe *work = &r;
-        struct insn before;
-        uint32_t at = 0;
-        (void)before, (void)at;
-        change(work, &random);
+        change(&r, &random);
     }
     if (image_check(sound_image(&r), NULL) != RESULT_OK) {
         count->malformed++;

@@ -53,7 +53,11 @@ bool sound_run(const struct recipe *recipe, uint64_t worst_case, uint64_t input,
 /* All of the above on one random program; false with *failure on a hole. */
 bool sound_judge(struct recipe *recipe, unsigned inputs, struct sound_count *count, struct sound_failure *failure);
 
-/* The same on a program in this world's terms that was not generated: no sites, no tunes; `changes` mutations of it. */
+/* A program from elsewhere in this world's terms: its maps are made here, no larger than need be.  False: it is of a
+ * type, or calls helpers, that are not here, or is too large.  One at a time. */
+bool sound_adopt(const struct image *real, struct recipe *recipe);
+
+/* Changes an adopted program in up to three places, by `seed`; 0: not at all. What is accepted then, is run. */
 bool sound_judge_changed(const struct recipe *original, uint64_t seed, unsigned inputs, struct sound_count *count,
                          struct sound_failure *failure);
 

@@ -3,7 +3,9 @@
  * Soundness, by trial: random programs and mutations of real ones; what the verifier accepts must run without a fault
  * and no longer than its verdict says (sound.h).  --seed and --programs by WINBPF_SOUND="SEED COUNT".
  */
+#include <dirent.h>
 #include "check.h"
+#include "elf/object.h"
 #include "verify/sound.h"
 
 static bool effort(const char *name)
@@ -95,9 +97,9 @@ TEST(random_programs)
             printf(" %s", isa_op_name((enum isa_op)op));
     }
     printf("\n");
-    for (int i = 0; i < WORLD_HELPERS; i++)
+    for (int i = 0; i < WORLD_GENERATED; i++)
         helpers += count.helpers[i] != 0;
-    printf("%u of %u operations, %u of %u helpers in accepted programs\n", held, ops, helpers, WORLD_HELPERS);
+    printf("%u of %u operations, %u of %u helpers in accepted programs\n", held, ops, helpers, WORLD_GENERATED);
     CHECK_EQ(failures, 0);
     /* a judge that hardly anybody comes before says nothing */
     if (programs >= 500) {
@@ -105,8 +107,98 @@ TEST(random_programs)
         CHECK(share(count.accepted + count.repaired, count.programs) >= 95);
         CHECK(count.malformed * 100 < count.programs);
         CHECK(count.claims > count.programs && count.variants > count.programs);
-        CHECK(held >= 165 && helpers == WORLD_HELPERS);
+        CHECK(held >= 165 && helpers == WORLD_GENERATED);
     }
+}
+
+/* Does the samples' table say that this section is an XDP program's? */
+static bool listed_as_xdp(const char *table, const char *name, const char *section)
+{
+    char start[600];
+    snprintf(start, sizeof start, "%.300s\t%.200s\t", name, section);
+    for (const char *row = table; (row = strstr(row, start)); row++) {
+        const char *type = row + strlen(start);
+        type += strcspn(type, "\t");
+        if (!strncmp(type, "\txdp\t", 5))
+            return true;
+    }
+    return false;
+}
+
+static void change_object(const char *table, const char *name, struct bytes bytes, unsigned changes,
+                          struct sound_count *count, unsigned *programs, unsigned *failures)
+{
+    static struct recipe recipe;
+    static struct sound_failure failure;
+    struct test_job job;
+    struct elf_object object;
+    struct elf_options options = {0};
+    test_begin(&job, name);
+    if (!elf_open(bytes, &options, &job.arena, &job.diag, &object))
+        for (uint32_t i = 0; i < object.program_count; i++) {
+            struct verify_result result;
+            struct image image = object.programs[i];
+            if (!image.prog_type && listed_as_xdp(table, name, image.section))
+                image.prog_type = 6;
+            if (object.broken[i] || !sound_adopt(&image, &recipe))
+                continue;
+            if (!sound_accepts(&recipe, &result))
+                continue;
+            ++*programs;
+            for (unsigned n = 0; n < changes && *failures < 5; n++)
+                if (!sound_judge_changed(&recipe, n ? n * 1000003u + i : 0, 6, count, &failure)) {
+                    printf("%s, program %u, change %u:\n", name, i, n);
+                    sound_report(&failure);
+                    ++*failures;
+                }
+        }
+    test_end(&job);
+}
+
+/* Real programs, changed: an instruction, a bound, a target, a constant. */
+TEST(changed_programs)
+{
+    static struct sound_count count;
+    char path[2048], folder[1024];
+    unsigned programs = 0, failures = 0, changes = effort("long") ? 5000 : effort("quick") ? 50 : 300;
+    snprintf(folder, sizeof folder, "%s/corpus/samples", test_shared());
+    DIR *projects = opendir(folder);
+    snprintf(path, sizeof path, "%s/corpus/samples/expected.tsv", test_shared());
+    struct bytes rows = test_file(path);
+    if (!projects || !rows.data)
+        SKIP("no ../shared/corpus (set WINBPF_SHARED)");
+    char *table = calloc(rows.size + 1, 1);
+    REQUIRE(table != NULL);
+    memcpy(table, rows.data, rows.size);
+    sound_begin();
+    for (struct dirent *project; (project = readdir(projects));) {
+        snprintf(path, sizeof path, "%s/%.200s", folder, project->d_name);
+        DIR *objects = project->d_name[0] != '.' ? opendir(path) : NULL;
+        if (!objects)
+            continue;
+        for (struct dirent *object; (object = readdir(objects));) {
+            snprintf(path, sizeof path, "%s/%.200s/%.200s", folder, project->d_name, object->d_name);
+            if (object->d_name[0] == '.' || !strstr(object->d_name, ".o"))
+                continue;
+            struct bytes bytes = test_file(path);
+            if (bytes.data)
+                change_object(table, object->d_name, bytes, changes, &count, &programs, &failures);
+            free((void *)(uintptr_t)bytes.data);
+        }
+        closedir(objects);
+    }
+    closedir(projects);
+    free(table);
+    free((void *)(uintptr_t)rows.data);
+    sound_end();
+    printf(
+        "%u programs run here, %llu changes, %llu accepted (%.0f %%), %llu malformed, %llu runs of %llu instructions\n",
+        programs, (unsigned long long)count.programs, (unsigned long long)count.accepted,
+        share(count.accepted, count.programs), (unsigned long long)count.malformed, (unsigned long long)count.runs,
+        (unsigned long long)count.instructions);
+    CHECK_EQ(failures, 0);
+    CHECK(programs >= 15);
+    CHECK(share(count.accepted, count.programs) >= 30);
 }
 
 /* Holes that were found: programs that were accepted once. */
