@@ -475,6 +475,10 @@ static bool give_result(struct verifier *v, const struct call *c)
         }
         break;
     }
+    case RET_MAP_VALUE:
+        r = value_pointer(V_MAP_VALUE, c->map, 0);
+        r.id = fresh_id(v);
+        break;
     case RET_MEM_OR_NULL:
     case RET_DYNPTR_MEM_OR_NULL:
         r = value_pointer(V_MEMORY, 0, 0);

@@ -272,6 +272,20 @@ bool cover(struct verifier *v, struct checkpoint *c, bool all)
     const node_t *nodes = saved_nodes(old);
     uint32_t live = v->flow[c->insn].live, location = 10;
     uint64_t precise = all ? UINT64_MAX : c->precise;
+    /* what made the difference last time probably does again */
+    if (!all && c->differed < 10 && live >> c->differed & 1 &&
+        !cover_value(&k, node_value(v, nodes[c->differed]), &now->regs[c->differed], precise >> c->differed & 1))
+        return false;
+    if (!all && c->differed >= 10) {
+        uint32_t f = (c->differed - 10u) / SLOTS, s = (c->differed - 10u) % SLOTS;
+        if (f < old->depth && c->read[f] >> s & 1 && s < old->words[4 * f + 3]) {
+            uint32_t at = saved_slot_base(old, f) + s;
+            node_t here = s < now->frames[f].slots ? now->frames[f].slot[s] : NODE_NONE;
+            if (!cover_slot(&k, nodes[at], here, (precise & LOCATION_BIT(at)) != 0))
+                return false;
+        }
+    }
+    k.name_count = k.ref_count = 0;
     if (v->ranking_count)
         find_heads(&k);
     for (uint32_t h = 0; h < k.head_count; h++)
@@ -282,8 +296,10 @@ bool cover(struct verifier *v, struct checkpoint *c, bool all)
         if (live >> r & 1) {
             if (nodes[r] == NODE_ANY && now->regs[r].kind == V_NUMBER)
                 continue;
-            if (!cover_value(&k, node_value(v, nodes[r]), &now->regs[r], precise >> r & 1))
+            if (!cover_value(&k, node_value(v, nodes[r]), &now->regs[r], precise >> r & 1)) {
+                c->differed = (uint16_t)r;
                 return false;
+            }
         }
     for (uint32_t f = 0; f + 1 < now->depth; f++)
         for (unsigned r = 0; r < SAVED_REGS; r++, location++)
@@ -300,8 +316,10 @@ bool cover(struct verifier *v, struct checkpoint *c, bool all)
                 continue;
             node_t there = s < slots ? nodes[location + s] : NODE_NONE;
             node_t here = s < frame->slots ? frame->slot[s] : NODE_NONE;
-            if (!cover_slot(&k, there, here, s >= slots || (precise & LOCATION_BIT(location + s)) != 0))
+            if (!cover_slot(&k, there, here, s >= slots || (precise & LOCATION_BIT(location + s)) != 0)) {
+                c->differed = (uint16_t)(10 + f * SLOTS + s);
                 return false;
+            }
         }
         location += slots;
     }

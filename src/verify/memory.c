@@ -403,24 +403,6 @@ static bool note_access(struct verifier *v, uint8_t kind)
     return true;
 }
 
-static const struct context_field *find_field(const struct context_layout *layout, int32_t off, unsigned size,
-                                              enum access access)
-{
-    for (uint32_t i = 0; i < layout->field_count; i++) {
-        const struct context_field *f = &layout->fields[i];
-        if (off < f->offset || off + (int32_t)size > f->offset + f->size)
-            continue;
-        if (access == ACCESS_READ ? !(f->flags & FIELD_READ) : !(f->flags & FIELD_WRITE))
-            continue;
-        if (f->kind == FIELD_BYTES || (off == f->offset && size == f->size))
-            return f;
-        if (f->kind == FIELD_SCALAR && f->flags & FIELD_NARROW && access == ACCESS_READ && (size & (size - 1)) == 0 &&
-            off % (int32_t)size == 0)
-            return f;
-    }
-    return NULL;
-}
-
 static bool field_pointer(struct verifier *v, const struct context_field *f, struct value *value)
 {
     struct value p = value_none();
@@ -456,7 +438,7 @@ static bool context_access(struct verifier *v, const struct value *base, int32_t
         return refuse(v, REASON_CONTEXT_BOUNDS, "%s through a context pointer that was changed", verb(access));
     if (!note_access(v, INSN_CONTEXT))
         return false;
-    f = find_field(contract_context(v->contract, v->image->personality, v->image->attach_type), off, size, access);
+    f = contract_field(v->context, off, size, access == ACCESS_WRITE);
     if (!f || access == ACCESS_ATOMIC)
         return refuse(v, REASON_CONTEXT_BOUNDS, "%s %u bytes at offset %d of the context: no field of %s allows it",
                       verb(access), size, off, v->contract->name);
@@ -495,8 +477,7 @@ static bool access_memory(struct verifier *v, const struct value *base, int32_t 
     case V_CONTEXT: return context_access(v, base, off, size, access, value);
     case V_PACKET:
         if (access == ACCESS_WRITE) {
-            if (base->index == REGION_MEMORY ||
-                (base->index == REGION_PACKET && !(v->contract->flags & CONTRACT_PACKET_WRITE)))
+            if (base->index == REGION_MEMORY || !(v->contract->flags & CONTRACT_PACKET_WRITE))
                 return refuse(v, REASON_READ_ONLY, "writes to memory that programs of type %s may only read",
                               v->contract->name);
             v->result->uses_packet_write = true;
@@ -537,7 +518,8 @@ static bool access_memory(struct verifier *v, const struct value *base, int32_t 
         const struct context_layout *layout = contract_object_layout((enum contract_object)base->index);
         if (!note_access(v, INSN_CONTEXT))
             return false;
-        if (!scalar_is_const(&base->n) || base->n.umin || !find_field(layout, base->off + off, size, access) ||
+        if (!scalar_is_const(&base->n) || base->n.umin ||
+            !contract_field(layout, base->off + off, size, access == ACCESS_WRITE) ||
             (access == ACCESS_WRITE && base->index != CONTRACT_FLOW_KEYS))
             return refuse(v, REASON_MEMORY_BOUNDS,
                           "%s %u bytes at offset %d of a socket or the like: no field allows it", does, size,

@@ -136,7 +136,8 @@ struct checkpoint {
     uint64_t distance; /* instructions from the checkpoint below to this */
     uint32_t visits;   /* arrivals at this loop head on the path since the last generalization */
     uint16_t hits, misses;
-    bool active, general, listed, base_range_used, swallowed;
+    uint16_t differed; /* location that last made a difference: register, or 10 + frame * SLOTS + slot */
+    bool active, general, listed, base_range_used;
     /* generalized: */
     struct saved *original; /* the state it stands for */
     struct saved_deps *original_deps;

@@ -79,10 +79,10 @@ struct verify_result {
     uint32_t insn;                /* where; for too-complex: where most steps went */
     char message[VERIFY_MESSAGE]; /* one line, in words; empty for accept */
     uint64_t steps;               /* instructions walked */
-    uint64_t worst_case;    /* instructions of the longest run; valid for accept and too-long; UINT64_MAX: unknown */
-    size_t peak_bytes;      /* taken from the arena's allocator */
-    uint32_t stack_depth;   /* bytes, over the deepest chain of calls */
-    uint32_t states, joins; /* checkpoints made; generalizations that held */
+    uint64_t worst_case;  /* instructions of the longest run; valid for accept and too-long; UINT64_MAX: unknown */
+    size_t peak_bytes;    /* taken from the arena's allocator */
+    uint32_t stack_depth; /* bytes, over the deepest chain of calls */
+    uint32_t states, joins, taken_back; /* checkpoints made; generalizations that held, and that did not */
     uint32_t event_count;
     struct verify_event events[VERIFY_EVENTS];
     const uint8_t *insns;          /* per instruction: INSN_ flags; in the arena */

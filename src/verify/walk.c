@@ -236,6 +236,7 @@ static void take_back(struct verifier *v, struct checkpoint *guess)
     }
     v->plainly = true;
     v->reason = REASON_NONE;
+    v->result->taken_back++;
 }
 
 /* Something was refused: takes back the newest guess on the path; false if there is none. */
@@ -823,7 +824,7 @@ enum result verify(const struct verify_input *input, struct arena *arena, struct
     v->input = input;
     v->image = image;
     v->contract = input->contract;
-    v->context = &input->contract->context[image->personality];
+    v->context = contract_context(input->contract, image->personality, image->attach_type);
     v->arena = arena;
     v->result = result;
     v->max_steps = input->max_steps ? input->max_steps : VERIFY_STEPS;
