@@ -27,6 +27,8 @@ struct diag cli_diag(const char *file);
 int cli_run(int argc, char **argv);
 int cli_sections(int argc, char **argv);
 int cli_disasm(int argc, char **argv);
+int cli_verify(int argc, char **argv);
+int cli_explain(int argc, char **argv);
 
 /* argv[*at] is an option `name` with a value (`--name V` or `--name=V`): moves *at to its last word and gives the
  * value. NULL when it is another word; `*missing` is set when the value is. */

@@ -33,6 +33,42 @@ static const struct verb {
      "Examples:\n"
      "  winbpf run droppacket.o --pcap capture.pcap --map ports:53=0\n"
      "  tcpdump -c 100 -w - | winbpf run droppacket.o --pcap - --out passed.pcap\n"},
+    {"verify", cli_verify,
+     "winbpf verify prog.o... [--program NAME] [--type TYPE] [--all] [-v] [--json] [--log=linux[:LEVEL]] "
+     "[--compare old.json] [--html out.html] [--personality linux|efw] [--privileged] [--strict-alignment] "
+     "[--max-steps N] [--max-bytes N] [--max-instructions N]",
+     "Says of each program whether it is safe to run, and why not.\n"
+     "  --program NAME      this program alone\n"
+     "  --type TYPE         the type of programs in sections whose names say none: a type's name or a section's\n"
+     "  --all               report each function in .text as if it were an entry point, too\n"
+     "  -v                  print what is known before each instruction\n"
+     "  --json              one JSON document: a verdict for each program\n"
+     "  --log=linux         the log that the Linux kernel would write; linux:LEVEL, a sum of 1 (the path to a\n"
+     "                      refusal), 2 (everything) and 4 (statistics)\n"
+     "  --compare OLD       an older --json document: say what changed; the exit status is that of regressions alone\n"
+     "  --html FILE         a page to look at: control flow, source, what is known where, the path to a refusal\n"
+     "  --personality P     whose numbers the object speaks, when it cannot be told from the object\n"
+     "  --privileged        as a privileged loader's program: it may store, compare and return addresses, and read\n"
+     "                      stack that it did not write\n"
+     "  --strict-alignment  every access must be aligned to its size\n"
+     "  --max-steps N, --max-bytes N   budgets of the verification; beyond them the verdict is too-complex\n"
+     "  --max-instructions N   the longest run that is accepted; beyond it the verdict is too-long\n"
+     "\n"
+     "Exit status: 0 all accepted, 1 one was not, 2 wrong usage or a program without a type, 3 a file cannot be read.\n"
+     "\n"
+     "Examples:\n"
+     "  winbpf verify droppacket.o\n"
+     "  winbpf verify droppacket.o --json >old.json\n"
+     "  winbpf verify droppacket.o --compare old.json\n"
+     "  winbpf verify droppacket.o -v --html droppacket.html\n"},
+    {"explain", cli_explain, "winbpf explain [CODE [--wrong | --right | --options]]",
+     "Explains a reason for which programs are refused; without a code, lists them all.\n"
+     "  --wrong, --right    print the example's source alone, the one that is refused or the one that is accepted\n"
+     "  --options           print the options of winbpf verify that the example is for\n"
+     "\n"
+     "Examples:\n"
+     "  winbpf explain V0203\n"
+     "  winbpf explain V0203 --wrong >wrong.bpf.c\n"},
     {"sections", cli_sections, "winbpf sections prog.o [--personality linux|efw]",
      "Lists an object's sections, programs and maps.\n"
      "\n"

@@ -470,7 +470,8 @@ static void choose_programs(struct reader *reader)
             return; /* the last ones */
         bool text = is_text(reader, &reader->codes[function->code]);
         if (!text || only_text || reader->options->text_entries)
-            function->program = function->global || (!function->called && (!text || only_text));
+            function->program = function->global || (text && reader->options->text_entries) ||
+                                (!function->called && (!text || only_text));
     }
 }
 

@@ -19,8 +19,8 @@ struct elf_options {
     enum elf_personality_choice personality;
     const struct btf *target; /* types of the contexts that CO-RE resolves against; NULL: no CO-RE target, records
                                  resolve to their local values */
-    bool text_entries;        /* report every global function of .text as a program too; without it they are programs
-                                 only in an object that has no other */
+    bool text_entries;        /* report every function of .text as a program too; without it the global ones are
+                                 programs, and only in an object that has no other */
     /* Value of a .kconfig symbol by name (CONFIG_…, LINUX_KERNEL_VERSION): true with *value.  NULL: none is known. */
     bool (*kconfig)(void *self, const char *name, uint64_t *value);
     void *self;

@@ -39,7 +39,7 @@ static bool is(const struct call *c, const char *name)
 static void name_argument(struct verifier *v, struct call *c, unsigned i)
 {
     struct text text;
-    (void)v;
+    v->blamed = 2u << i;
     text_init(&text, c->who, sizeof c->who);
     text_format(&text, "argument %u of bpf_%s", i + 1, c->proto->name);
 }

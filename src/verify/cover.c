@@ -239,7 +239,7 @@ static bool cover_globals(struct cover *k)
             return false;
     if (old->lock_id && !same_name(k, old->lock_id, g->lock_id, 0))
         return false;
-    return !(k->all || k->c->base_range_used) || g->base_range >= old->base_range;
+    return !(k->all || k->v->notes || k->c->base_range_used) || g->base_range >= old->base_range;
 }
 
 static void find_heads(struct cover *k)
@@ -271,14 +271,15 @@ bool cover(struct verifier *v, struct checkpoint *c, bool all)
             return false;
     const node_t *nodes = saved_nodes(old);
     uint32_t live = v->flow[c->insn].live, location = 10;
-    uint64_t precise = all ? UINT64_MAX : c->precise;
+    bool exact = all || v->notes; /* what is noted of `c` is said of the current state too */
+    uint64_t precise = exact ? UINT64_MAX : c->precise;
     /* what made the difference last time probably does again */
     if (!all && c->differed < 10 && live >> c->differed & 1 &&
         !cover_value(&k, node_value(v, nodes[c->differed]), &now->regs[c->differed], precise >> c->differed & 1))
         return false;
     if (!all && c->differed >= 10) {
         uint32_t f = (c->differed - 10u) / SLOTS, s = (c->differed - 10u) % SLOTS;
-        if (f < old->depth && c->read[f] >> s & 1 && s < old->words[4 * f + 3]) {
+        if (f < old->depth && (exact || c->read[f] >> s & 1) && s < old->words[4 * f + 3]) {
             uint32_t at = saved_slot_base(old, f) + s;
             node_t here = s < now->frames[f].slots ? now->frames[f].slot[s] : NODE_NONE;
             if (!cover_slot(&k, nodes[at], here, (precise & LOCATION_BIT(at)) != 0))
@@ -310,7 +311,7 @@ bool cover(struct verifier *v, struct checkpoint *c, bool all)
     for (uint32_t f = 0; f < now->depth; f++) {
         const struct frame *frame = &now->frames[f];
         uint32_t slots = old->words[4 * f + 3], most = slots > frame->slots ? slots : frame->slots;
-        uint64_t read = all ? UINT64_MAX : c->read[f];
+        uint64_t read = exact ? UINT64_MAX : c->read[f];
         for (uint32_t s = 0; s < most; s++) {
             if (!(read >> s & 1))
                 continue;

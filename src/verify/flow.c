@@ -305,6 +305,7 @@ bool flow_find(struct verifier *v)
         if (v->flow[i].join)
             v->flow[i].place = joins++;
     v->places = arena_array(v->arena, joins + 1, sizeof *v->places);
+    v->place_count = joins;
     if (!v->places) {
         v->out_of_memory = true;
         return false;

@@ -162,11 +162,18 @@ static uint32_t slot_of(int64_t offset, unsigned *byte)
     return below / 8;
 }
 
+/* What is done is said by `who`, unless that is a helper's argument. */
+static const char *reads(const char *who)
+{
+    return strncmp(who, "argument", 8) ? "" : " reads";
+}
+
 static bool stack_bounds(struct verifier *v, const char *who, int64_t low, int64_t high, uint64_t size)
 {
     if (low < -(int64_t)ISA_STACK_SIZE || high + (int64_t)size > 0)
-        return refuse(v, REASON_STACK_BOUNDS, "%s %llu bytes at r10%+lld%s, the stack is r10-%d to r10-1", who,
-                      (unsigned long long)size, (long long)low, low != high ? " and up" : "", ISA_STACK_SIZE);
+        return refuse(v, REASON_STACK_BOUNDS, "%s%s %llu bytes at r10%+lld%s, the stack is r10-%d to r10-1", who,
+                      reads(who), (unsigned long long)size, (long long)low, low != high ? " and up" : "",
+                      ISA_STACK_SIZE);
     return true;
 }
 
@@ -178,24 +185,26 @@ bool memory_read_stack(struct verifier *v, const char *who, uint32_t f, int64_t 
     uint32_t s = slot_of(offset, &byte);
     bool uninit = v->input->flags & VERIFY_UNINIT_STACK;
     *deps = s < frame->slots ? frame->deps[s] : 0;
+    v->read_frame = f;
+    v->read_slots = 1ull << s;
     mark_read(v, f, s);
     if (byte + size <= 8) {
         switch (slot_get(v, slot_at(frame, s), byte, size, value)) {
         case SLOT_VALUE: return true;
         case SLOT_UNINIT:
             if (!uninit)
-                return refuse(v, REASON_UNINIT_STACK, "%s %u bytes at r10%+lld, which were never written", who, size,
-                              (long long)offset);
+                return refuse(v, REASON_UNINIT_STACK, "%s%s %u bytes at r10%+lld, which were never written", who,
+                              reads(who), size, (long long)offset);
             *value = value_number(scalar_bits(size * 8));
             return true;
         default:
             if (slot_at(frame, s) == NODE_MIXED)
                 return refuse(v, REASON_UNINIT_STACK,
-                              "%s %u bytes at r10%+lld, which hold a pointer on one path and not on another", who, size,
-                              (long long)offset);
+                              "%s%s %u bytes at r10%+lld, which hold a pointer on one path and not on another", who,
+                              reads(who), size, (long long)offset);
             if (!(v->input->flags & VERIFY_POINTER_LEAKS))
-                return refuse(v, REASON_SPILLED_POINTER, "%s %u bytes of the pointer at r10%+lld", who, size,
-                              (long long)offset);
+                return refuse(v, REASON_SPILLED_POINTER, "%s%s %u bytes of the pointer at r10%+lld", who, reads(who),
+                              size, (long long)offset);
             *value = value_number(scalar_bits(size * 8));
             return true;
         }

@@ -195,6 +195,7 @@ struct verifier {
 
     struct insn_flow *flow;
     struct place *places;
+    uint32_t place_count;
     uint32_t *around; /* per block's first instruction: head of the innermost loop around it, IMAGE_NO_INDEX: none */
     uint8_t *seen;
     struct function *functions; /* per image function */
@@ -236,6 +237,11 @@ struct verifier {
 
     enum verify_reason reason; /* of the refusal under way */
     char message[VERIFY_MESSAGE];
+    uint32_t blamed;     /* registers that the call's check under way is about */
+    uint32_t read_frame; /* the newest read of the stack: what a refusal of it is about */
+    uint64_t read_slots;
+    struct notes *notes;    /* invariants under way; NULL: not asked for */
+    uint32_t logged;        /* characters of the log's line under way */
     const uint32_t *replay; /* branches to follow while events are gathered, oldest first; NULL: walking */
     uint32_t replay_count, replay_at, story_map;
     uint64_t max_steps;
@@ -408,8 +414,26 @@ static inline bool replay_taken(struct verifier *v)
     return v->replay_at < v->replay_count && (v->replay[v->replay_at++] & 1);
 }
 
-/* story.c: walks the path of a refusal again and fills in the result's events. */
+/* story.c: walks the path of a refusal again and fills in the result's events and path. */
 void story_tell(struct verifier *v);
+
+/* notes.c: what is known before each instruction.  A state that a guess led to is forgotten with the guess. */
+bool notes_init(struct verifier *v);
+void notes_add(struct verifier *v);
+void notes_forget(struct verifier *v);
+void notes_conclude(struct verifier *v);
+
+/* log_linux.c: the instruction at v->insn and what is known of its values when it has been walked; the way on. */
+void log_begin(struct verifier *v);
+void log_insn(struct verifier *v);
+void log_effect(struct verifier *v, uint32_t at);
+void log_from(struct verifier *v, uint32_t from);
+void log_safe(struct verifier *v);
+void log_refusal(struct verifier *v);
+static inline bool logs(const struct verifier *v, uint32_t level)
+{
+    return v->input->log && (v->input->log->level & level);
+}
 
 /* walk.c */
 void walk_start(struct verifier *v, uint32_t func, enum root root, uint32_t map);

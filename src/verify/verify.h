@@ -37,7 +37,7 @@ enum {
     VERIFY_POINTER_LEAKS = 1u << 0, /* addresses may be stored, compared and returned (a privileged loader's program) */
     VERIFY_UNINIT_STACK = 1u << 1,  /* unwritten stack bytes may be read: they hold unknown numbers */
     VERIFY_STRICT_ALIGN = 1u << 2,  /* every access must be aligned to its size */
-    VERIFY_INVARIANTS = 1u << 3,    /* record what holds before each instruction */
+    VERIFY_INVARIANTS = 1u << 3,    /* record what holds before each instruction: takes more steps and more memory */
 };
 
 enum {
@@ -47,17 +47,30 @@ enum {
     VERIFY_MESSAGE = 240,
 };
 
+/* Where the log in the kernel's grammar goes, piece by piece, while the program is verified. */
+enum {
+    VERIFY_LOG_PATH = 1, /* the path to a refusal, with the values that its instructions touch */
+    VERIFY_LOG_ALL = 2,  /* all that is walked */
+    VERIFY_LOG_STATS = 4,
+};
+struct verify_log {
+    void (*write)(void *self, const char *text, size_t length);
+    void *self;
+    uint32_t level; /* VERIFY_LOG_ */
+};
+
 struct verify_input {
     const struct image *image;               /* image_check() passed */
     const struct program_contract *contract; /* of the image's program type */
     const struct btf *btf; /* of the image's btf, or NULL: then map values have no special fields, and global
                             * functions are walked with their callers */
     const struct helper_proto *const
-        *helpers;       /* one per image helper; NULL: a program of this type has no such helper */
-    uint32_t func;      /* index of the function to start from; 0 is the program */
-    uint32_t flags;     /* VERIFY_ */
-    uint64_t max_steps; /* 0: VERIFY_STEPS */
-    uint64_t max_insns; /* worst case that is still accepted; 0: any that is known */
+        *helpers;                 /* one per image helper; NULL: a program of this type has no such helper */
+    uint32_t func;                /* index of the function to start from; 0 is the program */
+    uint32_t flags;               /* VERIFY_ */
+    uint64_t max_steps;           /* 0: VERIFY_STEPS */
+    uint64_t max_insns;           /* worst case that is still accepted; 0: any that is known */
+    const struct verify_log *log; /* NULL: none */
 };
 
 /* One step of the story behind a refusal, in the order of execution. */
@@ -83,10 +96,14 @@ struct verify_result {
     size_t peak_bytes;    /* taken from the arena's allocator */
     uint32_t stack_depth; /* bytes, over the deepest chain of calls */
     uint32_t states, joins, taken_back; /* checkpoints made; generalizations that held, and that did not */
+    uint32_t most_states;               /* checkpoints at one instruction, at most */
     uint32_t event_count;
     struct verify_event events[VERIFY_EVENTS];
+    const uint32_t *path; /* of a refusal: the instructions walked, in order; in the arena, NULL: no memory for it */
+    uint32_t path_count;
     const uint8_t *insns;          /* per instruction: INSN_ flags; in the arena */
-    const char *const *invariants; /* per instruction, "" for none, when asked for; in the arena */
+    const char *const *invariants; /* when asked for, per instruction: what is known before it, the distinct states
+                                    * joined by " | ", "" where nothing arrives; in the arena */
     bool uses_packet_write, changes_packet, tail_calls, sleeps;
     uint8_t max_irql; /* the lowest of its helpers' highest IRQLs */
 };
@@ -94,5 +111,16 @@ struct verify_result {
 /* RESULT_OK with *result (reject and the other verdicts included); RESULT_NO_MEMORY only if the allocator refused while
  * the arena was below its limit, RESULT_INVALID for an input that breaks the rules above. */
 enum result verify(const struct verify_input *input, struct arena *arena, struct verify_result *result);
+
+/* The log's end: statistics; `microseconds` is what the verification took, for VERIFY_LOG_STATS. */
+void verify_log_end(const struct verify_log *log, const struct verify_result *result, uint64_t microseconds);
+
+/* Where an instruction comes from, by the image's line info.  Texts lie in the image's BTF and are as hostile. */
+struct verify_place {
+    const char *file, *source; /* "" where they are not known */
+    uint32_t line, column;     /* from 1; column 0: not known */
+};
+/* False where nothing is known of this instruction. */
+bool verify_place(const struct image *image, uint32_t insn, struct verify_place *out);
 
 #endif

@@ -234,6 +234,8 @@ static void take_back(struct verifier *v, struct checkpoint *guess)
         if (last)
             break;
     }
+    if (v->notes)
+        notes_forget(v);
     v->plainly = true;
     v->reason = REASON_NONE;
     v->result->taken_back++;
@@ -567,10 +569,17 @@ static enum next next_path(struct verifier *v)
         v->history_count = p.history;
         if (!note_branch(v, true))
             return NEXT_FAILED;
-        if (insn->code == 0x85)
-            return call_enter_callback(v) ? NEXT_GO : NEXT_FAILED;
+        if (insn->code == 0x85) {
+            if (!call_enter_callback(v))
+                return NEXT_FAILED;
+            if (logs(v, VERIFY_LOG_ALL))
+                log_from(v, p.insn);
+            return NEXT_GO;
+        }
         if (assume_branch(v, true)) {
             v->insn += 1 + (uint32_t)insn->off;
+            if (logs(v, VERIFY_LOG_ALL))
+                log_from(v, p.insn);
             return NEXT_GO;
         }
         if (v->reason)
@@ -580,6 +589,16 @@ static enum next next_path(struct verifier *v)
         if (!complete(v))
             return NEXT_FAILED;
     return NEXT_DONE;
+}
+
+static enum flow_result logged_step(struct verifier *v)
+{
+    uint32_t at = v->insn;
+    log_insn(v);
+    enum flow_result result = step(v);
+    if (result != FLOW_ERROR)
+        log_effect(v, at);
+    return result;
 }
 
 /* True when every path from the current state is walked; false after a refusal, or with a budget exceeded. */
@@ -592,11 +611,15 @@ static bool walk(struct verifier *v, uint64_t *worst)
     (void)places;
     if (!root)
         return false;
+    if (logs(v, VERIFY_LOG_ALL))
+        log_begin(v);
     for (;;) {
         bool fine = true;
         if (v->flow[v->insn].join && !first) {
             switch (arrive(v)) {
             case ARRIVAL_COVERED:
+                if (logs(v, VERIFY_LOG_ALL))
+                    log_safe(v);
                 switch (next_path(v)) {
                 case NEXT_DONE: goto done;
                 case NEXT_GO: continue;
@@ -615,7 +638,9 @@ static bool walk(struct verifier *v, uint64_t *worst)
             }
             v->visits[v->insn]++;
             v->distance++;
-            switch (step(v)) {
+            if (v->notes)
+                notes_add(v);
+            switch (logs(v, VERIFY_LOG_ALL) ? logged_step(v) : step(v)) {
             case FLOW_NEXT:
             case FLOW_JUMPED: continue;
             case FLOW_END:
@@ -703,6 +728,8 @@ static void forget(struct verifier *v, uint32_t all)
         v->ranking_count -= c->ranking != NULL;
         unlist(v, c);
     }
+    if (v->notes)
+        notes_forget(v);
     v->pending_count = 0;
 }
 
@@ -805,6 +832,8 @@ static void conclude(struct verifier *v, bool fine, uint64_t worst)
     r->reason = v->reason;
     r->insn = v->insn;
     text_string(&text, v->message);
+    if (logs(v, VERIFY_LOG_ALL))
+        log_refusal(v);
     story_tell(v);
 }
 
@@ -834,15 +863,19 @@ enum result verify(const struct verify_input *input, struct arena *arena, struct
     uint8_t *order = arena_alloc(arena, image->func_count);
     if (!v->visits || !v->functions || !v->maps || !order)
         v->out_of_memory = true;
-    bool fine = !v->out_of_memory && state_init(v) && flow_find(v) && walk_globals(v, input->func, order) &&
-                walk_root(v, input->func, ROOT_PROGRAM, 0, &worst);
+    bool fine = !v->out_of_memory && state_init(v) && flow_find(v) && notes_init(v) &&
+                walk_globals(v, input->func, order) && walk_root(v, input->func, ROOT_PROGRAM, 0, &worst);
     while (fine && v->async_done < v->async_count) {
         uint32_t entry = v->asynchronous[v->async_done++];
         fine = walk_root(v, entry >> 12, ROOT_ASYNC, entry & 4095, &other);
     }
     if (v->out_of_memory && !v->visits)
         return RESULT_NO_MEMORY;
+    for (uint32_t i = 0; v->places && i < v->place_count; i++)
+        if (v->places[i].done_count > result->most_states)
+            result->most_states = v->places[i].done_count;
     conclude(v, fine, worst);
+    notes_conclude(v);
     result->insns = v->seen;
     result->peak_bytes = arena->used;
     return RESULT_OK;

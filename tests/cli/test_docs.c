@@ -82,9 +82,25 @@ TEST(readme)
     CHECK(shell("[ $(build/linux/tests/gen_capture count <passed.pcap) = 40 ]"));
 }
 
+TEST(verify_manual)
+{
+    if (!ready())
+        SKIP("no clang");
+    read_text("docs/VERIFY.md");
+    CHECK(run_lines("    ") >= 9);
+    CHECK(shell("winbpf verify wrong.o | grep -q 'error.V0203.' && grep -q data-block droppacket.html"));
+    /* the diagnostic that the manual shows is the one that is given */
+    char command[8192];
+    snprintf(command, sizeof command,
+             "sed -n '/^error/,/^```/p' %s/docs/VERIFY.md | grep -v '^```' >shown;"
+             "winbpf verify wrong.o | sed 's#--> .*/#--> #' | grep -v '^$' >given; diff shown given",
+             getcwd(text, sizeof text));
+    CHECK(shell(command));
+}
+
 TEST(help)
 {
-    static const char *const verbs[] = {"run", "sections", "disasm"};
+    static const char *const verbs[] = {"run", "verify", "explain", "sections", "disasm"};
     if (!ready())
         SKIP("no clang");
     CHECK(shell("winbpf --help"));
