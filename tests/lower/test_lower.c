@@ -9,36 +9,12 @@
 #include "engine/engine.h"
 #include "isa/isa.h"
 #include "lower/lower.h"
+#include "lower/odd.h"
 #include "platform/os.h"
 
-enum { INSNS = 64, REAL_MOST = 128 };
+enum { INSNS = 64 };
 
 static const struct engine *const engines[] = {&engine_interp, &engine_jit};
-
-/* Fields that the provider keeps narrower, wider and elsewhere. */
-static const struct context_field odd_fields[] = {
-    {"narrower", FIELD_SCALAR, 0, 4, 64, 2, FIELD_READ | FIELD_WRITE | FIELD_NARROW, -1},
-    {"wider", FIELD_SCALAR, 4, 4, 72, 8, FIELD_READ | FIELD_WRITE | FIELD_NARROW, -1},
-    {"byte", FIELD_SCALAR, 8, 1, 80, 8, FIELD_READ | FIELD_WRITE, -1},
-    {"half", FIELD_SCALAR, 10, 2, 92, 4, FIELD_READ | FIELD_WRITE | FIELD_NARROW, -1},
-    {"wide", FIELD_SCALAR, 16, 8, 96, 8, FIELD_READ | FIELD_WRITE | FIELD_NARROW, -1},
-    {"tiny", FIELD_SCALAR, 24, 8, 90, 1, FIELD_READ | FIELD_WRITE | FIELD_NARROW, -1},
-    {"bytes", FIELD_BYTES, 32, 7, 105, 7, FIELD_READ | FIELD_WRITE, -1},
-    {"pointer", FIELD_PACKET, 40, 4, 8, 8, FIELD_READ, 8},
-    {"end", FIELD_PACKET_END, 44, 4, 0, 8, FIELD_READ, -1},
-};
-static const struct context_field far_fields[] = {
-    {"far", FIELD_SCALAR, 0, 4, 40000, 4, FIELD_READ | FIELD_WRITE, -1},
-    {"three", FIELD_SCALAR, 4, 4, 8, 3, FIELD_READ, -1},
-    {"low", FIELD_PACKET, 8, 4, 16, 4, FIELD_READ, -1},
-    {"long", FIELD_SCALAR, 12, 4, 24, 12, FIELD_READ, -1},
-};
-static const struct program_contract odd = {
-    .name = "odd",
-    .context = {{48, sizeof odd_fields / sizeof *odd_fields, odd_fields},
-                {16, sizeof far_fields / sizeof *far_fields, far_fields}},
-    .real_size = REAL_MOST,
-};
 
 struct subject {
     struct insn insns[INSNS];
@@ -90,33 +66,6 @@ static enum result make_lowered(struct subject *s, const char *source, const str
     make(s, source, personality);
     *said = 0;
     return lower(&s->image, contract, s->flags, &s->arena, &diag, &s->lowered);
-}
-
-/* A context whose bytes are all different, and whose pointers are a packet's. */
-struct stage {
-    struct context_header header;
-    uint8_t real[REAL_MOST];
-};
-
-static uint8_t packet[64];
-
-static void stage_make(struct stage *stage, const struct program_contract *contract)
-{
-    memset(stage, 0, sizeof *stage);
-    for (unsigned i = 0; i < REAL_MOST; i++)
-        stage->real[i] = (uint8_t)(0x85 + 7 * i);
-    for (unsigned i = 0; i < sizeof packet; i++)
-        packet[i] = (uint8_t)(0x11 + 5 * i);
-    for (unsigned p = 0; p < PERSONALITIES; p++) {
-        for (unsigned i = 0; i < contract->context[p].field_count; i++) {
-            const struct context_field *f = &contract->context[p].fields[i];
-            const uint8_t *at = packet;
-            if (f->kind == FIELD_SCALAR || f->kind == FIELD_BYTES || f->real_size != 8)
-                continue;
-            at += f->kind == FIELD_PACKET || f->kind == FIELD_MEMORY ? 8 : f->kind == FIELD_PACKET_META ? 4 : 40;
-            memcpy(stage->real + f->real_offset, &at, 8);
-        }
-    }
 }
 
 /* Runs one image; false: the engine refused or stopped it. */
@@ -262,6 +211,7 @@ TEST(what_moves)
                                  "ja over\n"
                                  "stw [%r1+4], 1\n"
                                  "over:\n"
+                                 "lddw %r9, code twice\n"
                                  "exit\n"
                                  "twice:\n"
                                  "mov %r0, %r1\n"
@@ -283,11 +233,12 @@ TEST(what_moves)
     const struct lowered *l = &s.lowered;
     CHECK_EQ(l->image.insn_count, s.image.insn_count + 3 + 1 + 1);
     CHECK_EQ(l->to_new[s.image.insn_count], l->image.insn_count);
+    CHECK(odd_control_follows(&s.image, s.flags, l));
     CHECK_EQ(l->image.funcs[1].insn, l->to_new[last]);
     CHECK_EQ(l->image.lines[1].insn, 3);
     CHECK_EQ(l->image.lines[2].insn, l->image.insn_count - 3);
     for (uint32_t i = 0; i < s.image.insn_count; i++)
-        CHECK_EQ(l->to_old[l->to_new[i]], i);
+        CHECK(l->to_old[l->to_new[i]] == i || insn_is_lddw(&s.image.insns[i - 1]));
     for (uint32_t i = 3; i < 7; i++)
         CHECK_EQ(l->to_old[i], 3);
     for (unsigned e = 0; e < 2; e++) {
