@@ -483,6 +483,11 @@ static enum arrival arrive(struct verifier *v)
                 return add_worst(v, newest(v), c, v->distance) ? ARRIVAL_COVERED : ARRIVAL_FAILED;
             }
             (void)refuse(v, REASON_LOOP, "no number or offset is known to move on in every round of this loop");
+            /* guesses around this one at the same head were too narrow to hold by themselves: below them every round
+             * would be walked, without their ends, so they go as well */
+            for (struct checkpoint *o = c->outer; o && o->path_index >= start; o = o->outer)
+                if (o->ranking && same_calls(v, o))
+                    c = o;
             take_back(v, c);
             return ARRIVAL_FAILED;
         }
