@@ -162,18 +162,11 @@ static uint32_t slot_of(int64_t offset, unsigned *byte)
     return below / 8;
 }
 
-/* What is done is said by `who`, unless that is a helper's argument. */
-static const char *reads(const char *who)
-{
-    return strncmp(who, "argument", 8) ? "" : " reads";
-}
-
 static bool stack_bounds(struct verifier *v, const char *who, int64_t low, int64_t high, uint64_t size)
 {
     if (low < -(int64_t)ISA_STACK_SIZE || high + (int64_t)size > 0)
-        return refuse(v, REASON_STACK_BOUNDS, "%s%s %llu bytes at r10%+lld%s, the stack is r10-%d to r10-1", who,
-                      reads(who), (unsigned long long)size, (long long)low, low != high ? " and up" : "",
-                      ISA_STACK_SIZE);
+        return refuse(v, REASON_STACK_BOUNDS, "%s %llu bytes at r10%+lld%s, the stack is r10-%d to r10-1", who,
+                      (unsigned long long)size, (long long)low, low != high ? " and up" : "", ISA_STACK_SIZE);
     return true;
 }
 
@@ -193,18 +186,18 @@ bool memory_read_stack(struct verifier *v, const char *who, uint32_t f, int64_t 
         case SLOT_VALUE: return true;
         case SLOT_UNINIT:
             if (!uninit)
-                return refuse(v, REASON_UNINIT_STACK, "%s%s %u bytes at r10%+lld, which were never written", who,
-                              reads(who), size, (long long)offset);
+                return refuse(v, REASON_UNINIT_STACK, "%s %u bytes at r10%+lld, which were never written", who, size,
+                              (long long)offset);
             *value = value_number(scalar_bits(size * 8));
             return true;
         default:
             if (slot_at(frame, s) == NODE_MIXED)
                 return refuse(v, REASON_UNINIT_STACK,
-                              "%s%s %u bytes at r10%+lld, which hold a pointer on one path and not on another", who,
-                              reads(who), size, (long long)offset);
+                              "%s %u bytes at r10%+lld, which hold a pointer on one path and not on another", who, size,
+                              (long long)offset);
             if (!(v->input->flags & VERIFY_POINTER_LEAKS))
-                return refuse(v, REASON_SPILLED_POINTER, "%s%s %u bytes of the pointer at r10%+lld", who, reads(who),
-                              size, (long long)offset);
+                return refuse(v, REASON_SPILLED_POINTER, "%s %u bytes of the pointer at r10%+lld", who, size,
+                              (long long)offset);
             *value = value_number(scalar_bits(size * 8));
             return true;
         }
@@ -646,6 +639,14 @@ bool memory_atomic(struct verifier *v, const struct insn *insn, unsigned size)
     return true;
 }
 
+/* What was refused, said of `who`. */
+static bool named(struct verifier *v, const char *who)
+{
+    char message[VERIFY_MESSAGE];
+    memcpy(message, v->message, sizeof message);
+    return refuse(v, v->reason, "%s %s", who, message);
+}
+
 bool memory_range(struct verifier *v, const char *who, const struct value *p, uint64_t deps, uint64_t size, bool write,
                   bool needs_init)
 {
@@ -657,9 +658,9 @@ bool memory_range(struct verifier *v, const char *who, const struct value *p, ui
     case V_STACK: {
         int64_t low = p->n.smin + p->off, high = p->n.smax + p->off;
         if (p->n.smin < -WINDOW || p->n.smax > WINDOW || size > ISA_STACK_SIZE ||
-            !stack_bounds(v, who, low, high, size))
+            !stack_bounds(v, "takes", low, high, size))
             return v->reason
-                       ? false
+                       ? named(v, who)
                        : refuse(v, REASON_STACK_BOUNDS, "%s: %llu bytes on the stack", who, (unsigned long long)size);
         if (needs_init || low != high) {
             for (int64_t at = low; at < high + (int64_t)size;) {
@@ -668,8 +669,8 @@ bool memory_range(struct verifier *v, const char *who, const struct value *p, ui
                 unsigned byte, width;
                 (void)slot_of(at, &byte);
                 width = byte == 0 && at + 8 <= high + (int64_t)size ? 8 : 1;
-                if (!memory_read_stack(v, who, p->index, at, width, &value, &some))
-                    return false;
+                if (!memory_read_stack(v, "takes", p->index, at, width, &value, &some))
+                    return named(v, who);
                 if (value_is_pointer(&value) && (!(v->input->flags & VERIFY_POINTER_LEAKS) || low != high))
                     return refuse(v, REASON_POINTER_LEAK, "%s: the stack at r10%+lld holds an address", who,
                                   (long long)at);
