@@ -19,6 +19,8 @@
 #include "verified.h"
 
 enum { OBJECT_ARENA = 1 << 30, FILES_MOST = 4096, LAST_TYPE = 20000, SLOW_MS = 500 };
+/* The second walk may take this many steps, and so many for each of the first. */
+enum { INVARIANT_STEPS = 20000, INVARIANT_FACTOR = 20 };
 
 struct job {
     const char **files;
@@ -298,7 +300,9 @@ static bool verify_program(struct job *job, struct cli_verified *one, const stru
         verify_log_end(&log, &one->result, (uint64_t)one->microseconds);
     if (!result && invariants) {
         struct cli_verified second = *one;
-        if (!run_verifier(job, &second, contract, VERIFY_INVARIANTS, NULL, &other) &&
+        struct job bounded = *job;
+        bounded.max_steps = INVARIANT_STEPS + INVARIANT_FACTOR * one->result.steps;
+        if (!run_verifier(&bounded, &second, contract, VERIFY_INVARIANTS, NULL, &other) &&
             (second.result.verdict == one->result.verdict))
             one->result.invariants = second.result.invariants;
     }

@@ -85,6 +85,7 @@ struct program {
     int target[INSNS]; /* of a jump, -1: none */
     bool conditional[INSNS];
     bool walked[INSNS];
+    int path[INSNS * 4], steps; /* instructions in the order of the log */
 };
 
 /* "    12: if r1 > r2 goto pc+3": all that is needed stands in the words. */
@@ -129,6 +130,19 @@ static int count_of(const char *dom, const char *what)
     return count;
 }
 
+/* Faults that a page has: what is wrong is printed unless `quiet`. */
+static bool quiet;
+static int faults;
+
+static void fault(bool is, const char *what, int a, int b)
+{
+    if (!is)
+        return;
+    faults++;
+    if (!quiet)
+        printf("%s %d %d\n", what, a, b);
+}
+
 /* The element with this attribute: is it marked?  -1: there is none, or there are two. */
 static int marked(const char *dom, const char *attribute, const char *element)
 {
@@ -156,77 +170,96 @@ static int next_of(const struct program *p, int at)
     return at;
 }
 
-static void check_edge(const char *dom, const struct program *p, int block, int last, int to, int *edges)
+static void judge_edge(const char *dom, const struct program *p, int block, int last, int to, int *edges)
 {
     char attribute[64];
     snprintf(attribute, sizeof attribute, "data-edge=\"%d-%d\"", block, to);
     int mark = marked(dom, attribute, "path");
-    if (mark < 0)
-        printf("edge %d-%d is not in the page, or twice\n", block, to);
-    CHECK(mark >= 0);
-    if (mark == 1) /* only between blocks that the path goes through */
-        CHECK(p->walked[last] && p->walked[to]);
+    bool walked = false;
+    for (int i = 0; i + 1 < p->steps; i++)
+        walked |= p->path[i] == last && p->path[i + 1] == to;
+    fault(mark != walked, "an edge is not in the page, or twice, or marked wrongly:", block, to);
     ++*edges;
 }
 
-static void check_page(const char *name, bool refused)
+static void judge(const char *dom, const struct program *p, bool refused)
 {
-    static char dom[1 << 20];
-    static struct program p;
-    char command[1024], attribute[64];
-    int status, blocks = 0, edges = 0, failing = 0;
-    snprintf(command, sizeof command, "winbpf disasm bad.o --program %s | grep -E '^ +[0-9]+: '", name);
-    shell(command, &status);
-    CHECK_EQ(status, 0);
-    read_program(&p);
-    REQUIRE(p.count > 8);
-    snprintf(command, sizeof command, "winbpf verify bad.o --program %s --log=linux:1", name);
-    shell(command, &status);
-    for (char *line = text; line && *line; line = strchr(line, '\n') ? strchr(line, '\n') + 1 : NULL) {
-        int at, code;
-        if (sscanf(line, "%d: (%x)", &at, (unsigned *)&code) == 2 && at < INSNS)
-            p.walked[at] = true;
-    }
-    snprintf(command, sizeof command, "winbpf verify bad.o --program %s --html %s.html", name, name);
-    shell(command, &status);
-    CHECK_EQ(status, refused ? 1 << 8 : 0);
-    snprintf(command, sizeof command, "%s.html", name);
-    REQUIRE(render(command, "dom"));
-    snprintf(dom, sizeof dom, "%s", read_text("dom"));
-    CHECK(strstr(dom, "data-ready=\"yes\"") != NULL); /* the script ran */
-    for (int block = 0; block < p.count; block++) {
-        if (!p.insn[block] || !p.leader[block])
+    int blocks = 0, edges = 0, failing = 0, on_path = 0;
+    char attribute[64];
+    fault(!strstr(dom, "data-ready=\"yes\""), "the script did not run", 0, 0);
+    for (int block = 0; block < p->count; block++) {
+        if (!p->insn[block] || !p->leader[block])
             continue;
         int last = block;
-        bool walked = p.walked[block];
-        while (next_of(&p, last) < p.count && !p.leader[next_of(&p, last)]) {
-            last = next_of(&p, last);
-            walked |= p.walked[last];
+        bool walked = p->walked[block];
+        while (next_of(p, last) < p->count && !p->leader[next_of(p, last)]) {
+            last = next_of(p, last);
+            walked |= p->walked[last];
         }
         snprintf(attribute, sizeof attribute, "data-block=\"%d\"", block);
         int mark = marked(dom, attribute, "g");
-        if (mark != walked)
-            printf("%s: block %d: mark %d, walked %d\n", name, block, mark, walked);
-        CHECK_EQ(mark, walked);
+        fault(mark != walked, "a block is not in the page, or marked wrongly:", block, mark);
         failing += mark == 1;
         blocks++;
-        if (p.target[last] >= 0)
-            check_edge(dom, &p, block, last, p.target[last], &edges);
-        if (!p.ends[last] && next_of(&p, last) < p.count)
-            check_edge(dom, &p, block, last, next_of(&p, last), &edges);
+        if (p->target[last] >= 0)
+            judge_edge(dom, p, block, last, p->target[last], &edges);
+        if (!p->ends[last] && next_of(p, last) < p->count)
+            judge_edge(dom, p, block, last, next_of(p, last), &edges);
     }
-    CHECK_EQ(count_of(dom, "data-block="), blocks);
-    CHECK_EQ(count_of(dom, "data-edge="), edges);
-    CHECK(blocks >= 4 && edges >= 4);
-    CHECK_EQ(failing > 2, refused);
-    CHECK_EQ(count_of(dom, "<tr class=\"failing refused"), refused);
-    CHECK_EQ(count_of(dom, "class=\"why\""), refused);
-    int on_path = 0;
+    fault(count_of(dom, "data-block=") != blocks, "blocks:", count_of(dom, "data-block="), blocks);
+    fault(count_of(dom, "data-edge=") != edges, "edges:", count_of(dom, "data-edge="), edges);
+    fault(blocks < 4 || edges < 4, "a small program:", blocks, edges);
+    fault((failing > 2) != refused, "blocks on the path:", failing, refused);
+    fault(count_of(dom, "<tr class=\"failing refused") != refused, "refused rows:", 0, refused);
+    fault(count_of(dom, "class=\"why\"") != refused, "reasons:", 0, refused);
     for (const char *at = dom; (at = strstr(at, "<path class=\"edge ")); at++) {
         const char *end = strchr(at, '>'), *mark = strstr(at, "failing\"");
         on_path += mark && end && mark < end;
     }
-    CHECK_EQ(on_path > 1, refused);
+    fault((on_path > 1) != refused, "edges on the path:", on_path, refused);
+}
+
+static char dom[1 << 20];
+static struct program program;
+
+/* The program as the disassembly and the log have it, and its page as chromium has it. */
+static bool prepare(const char *name, bool refused)
+{
+    char command[1024];
+    int status;
+    snprintf(command, sizeof command, "winbpf disasm bad.o --program %s | grep -E '^ +[0-9]+: '", name);
+    shell(command, &status);
+    if (status)
+        return false;
+    read_program(&program);
+    snprintf(command, sizeof command, "winbpf verify bad.o --program %s --log=linux:1", name);
+    shell(command, &status);
+    for (char *line = text; line && *line; line = strchr(line, '\n') ? strchr(line, '\n') + 1 : NULL) {
+        int at;
+        unsigned code;
+        if (sscanf(line, "%d: (%x)", &at, &code) == 2 && at < INSNS && program.steps < INSNS * 4) {
+            program.path[program.steps++] = at;
+            program.walked[at] = true;
+        }
+    }
+    snprintf(command, sizeof command, "winbpf verify bad.o --program %s --html %s.html", name, name);
+    shell(command, &status);
+    if (status != (refused ? 1 << 8 : 0))
+        return false;
+    snprintf(command, sizeof command, "%s.html", name);
+    if (!render(command, "dom"))
+        return false;
+    snprintf(dom, sizeof dom, "%s", read_text("dom"));
+    return true;
+}
+
+static void check_page(const char *name, bool refused)
+{
+    REQUIRE(prepare(name, refused));
+    CHECK(program.count > 8);
+    faults = 0;
+    judge(dom, &program, refused);
+    CHECK_EQ(faults, 0);
 }
 
 TEST(refused)
@@ -242,6 +275,38 @@ TEST(accepted)
     if (!ready())
         SKIP("no clang or no chromium");
     check_page("fine", false);
+}
+
+/* The judge before pages with something taken from them: each must be seen. */
+TEST(judge)
+{
+    static const char *const taken[] = {"data-block=\"0\"",
+                                        "data-edge=",
+                                        "class=\"block failing\"",
+                                        "class=\"edge fall failing\"",
+                                        "data-ready=\"yes\"",
+                                        "failing refused",
+                                        "class=\"why\""};
+    static char damaged[1 << 20];
+    if (!ready())
+        SKIP("no clang or no chromium");
+    REQUIRE(prepare("short_check", true));
+    quiet = true;
+    for (size_t i = 0; i < sizeof taken / sizeof *taken; i++) {
+        char *at = strstr(strcpy(damaged, dom), taken[i]);
+        if (!at) {
+            printf("%s is not in the page\n", taken[i]);
+            check_failures++;
+            continue;
+        }
+        at[strlen(taken[i]) - 2] = '-';
+        faults = 0;
+        judge(damaged, &program, true);
+        if (!faults)
+            printf("a page with a damaged %s passes\n", taken[i]);
+        CHECK(faults > 0);
+    }
+    quiet = false;
 }
 
 __attribute__((destructor)) static void remove_folder(void)
