@@ -2,6 +2,8 @@
  *
  * The kernel's own declarations, for this folder and the drivers only.  Oldest system: Windows 10 1607 and Server 2016;
  * what is called here was documented by then.  "IRQL:" in a comment quotes the routine's page.
+ * Nothing of a driver is pageable: its code and data lie in sections that stay in memory, what it allocates in
+ * non-paged pool or locked pages, so no routine here has a paging rule beyond its IRQL.
  *
  * mingw's headers define the routines that change the IRQL inline over CR8.  We call the ones that the system exports,
  * as a verifier (or our test kernel) then sees them.
