@@ -230,6 +230,8 @@ void cli_print_invariants(FILE *out, const struct cli_verified *one, bool colour
                 one->result.insns && !(one->result.insns[at] & INSN_SEEN) ? "    (never run)" : "");
         at += insn_is_lddw(&image->insns[at]);
     }
+    if (one->result.invariants && one->result.verdict != VERIFY_ACCEPT)
+        fprintf(out, "        (what was seen until the walk ended, which is not all there is)\n");
     if (!one->result.invariants)
         fprintf(out, "        (no invariants: finding them takes more than the budget)\n");
     fputc('\n', out);

@@ -533,8 +533,8 @@ static void draw_table(FILE *out, const struct graph *g, size_t number)
     uint8_t *path = calloc(count + 1u, 1);
     for (uint32_t i = 0; path && i < r->path_count; i++)
         path[r->path[i]] = 1;
-    fputs("<table><thead><tr><th>source</th><th>#</th><th>bytecode</th><th>known before it</th></tr></thead><tbody>\n",
-          out);
+    fprintf(out, "<table><thead><tr><th>source</th><th>#</th><th>bytecode</th><th>%s</th></tr></thead><tbody>\n",
+            r->verdict == VERIFY_ACCEPT ? "known before it" : "seen before it, until the walk ended");
     for (uint32_t at = 0; at < count; at += width_of(g->image, at)) {
         struct verify_place place;
         char text[512];

@@ -301,7 +301,10 @@ void log_insn(struct verifier *v)
         slots[1] = v->image->insns[v->insn + 1];
     else if (slots[0].code == 0x85 && insn_src(&slots[0]) == CALL_SRC_HELPER)
         slots[0].imm = v->image->helpers[slots[0].imm].id;
-    (void)isa_disassemble(slots, 2, 0, ISA_SYNTAX_KERNEL, &names, &part);
+    if (insn_is_lddw(&slots[0]) && insn_src(&slots[0]) != LDDW_SRC_IMM) /* an address: Linux does not show it either */
+        text_format(&part, "r%u = 0x0", insn_dst(&slots[0]));
+    else
+        (void)isa_disassemble(slots, 2, 0, ISA_SYNTAX_KERNEL, &names, &part);
     text_format(&text, "%u: (%02x) ", v->insn, slots[0].code);
     add_clean(&text, code);
     put_text(v->input->log, line, &text);

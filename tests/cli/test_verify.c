@@ -269,6 +269,9 @@ TEST(invariants)
     }
     CHECK(instructions > 8);
     CHECK_EQ(known, instructions); /* there is no dead code in it */
+    CHECK(!strstr(out, "until the walk ended"));
+    CHECK_EQ(run("verify bad.o --program forgotten -v"), 1);
+    CHECK(strstr(out, "{ r0 = record of 8 bytes, or NULL") && strstr(out, "until the walk ended"));
 }
 
 TEST(harmless)
