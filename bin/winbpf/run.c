@@ -62,26 +62,47 @@ struct run_state {
     bool listing; /* JSON: an element of the events array has been printed */
 };
 
-/* The library says what failed, then the log, then that loading failed: one line here.  A rejection waits for the log's
- * first line, which is its reason. */
+/* The log's reason on one line: the verifier's sentence (it has a code) after where it applies, or the only line. */
+static void reason_of(char *log, char *out, size_t size)
+{
+    static const char at[] = "rejected at ";
+    const char *reason = log, *place = NULL;
+    for (char *line = strtok(log, "\n"); line; line = strtok(NULL, "\n")) {
+        if (line[0] == 'V' && strspn(line + 1, "0123456789") == 4 && line[5] == ':')
+            reason = line;
+        else if (!strncmp(line, at, sizeof at - 1))
+            place = line + sizeof at - 1;
+    }
+    snprintf(out, size, "%s%s%s", place ? place : "", place ? ": " : "", reason);
+}
+
+/* The library says what failed, then the log, then that loading failed: one line here.  A rejection waits for the log,
+ * which has its reason. */
 static int print_library(enum libbpf_print_level level, const char *format, va_list arguments)
 {
     static const char prefix[] = "libbpf: ", rejected[] = ": rejected: ";
-    static char line[4096], waiting[4096];
+    static char waiting[4096];
     static bool said;
+    char *line;
     if (level > LIBBPF_WARN)
         return 0;
     bool own = !strncmp(format, prefix, sizeof prefix - 1);
-    vsnprintf(line, sizeof line, own ? format + sizeof prefix - 1 : format, arguments);
-    line[strcspn(line, "\n")] = 0;
-    if (!strncmp(line, "WINBPF_UNSAFE", 13)) { /* the results say so */
+    if (vasprintf(&line, own ? format + sizeof prefix - 1 : format, arguments) < 0) {
+        cli_error("out of memory");
         return 0;
     }
     if (*waiting && !own && *line) {
-        char *reason = strstr(waiting, rejected) + sizeof rejected - 1;
-        cli_error("%.*s%s", (int)(reason - waiting), waiting, line);
+        char why[1024], *reason = strstr(waiting, rejected) + sizeof rejected - 1;
+        reason_of(line, why, sizeof why);
+        cli_error("%.*s%s", (int)(reason - waiting), waiting, why);
         *waiting = 0;
         said = true;
+        free(line);
+        return 0;
+    }
+    line[strcspn(line, "\n")] = 0;
+    if (!strncmp(line, "WINBPF_UNSAFE", 13)) { /* the results say so */
+        free(line);
         return 0;
     }
     if (*waiting) {
@@ -89,12 +110,13 @@ static int print_library(enum libbpf_print_level level, const char *format, va_l
         *waiting = 0;
         said = true;
     }
-    if (own && strstr(line, rejected))
-        memcpy(waiting, line, sizeof waiting);
-    else if (own && !(said && !strncmp(line, "failed to load object", 21))) {
+    if (own && strstr(line, rejected)) {
+        snprintf(waiting, sizeof waiting, "%s", line);
+    } else if (own && !(said && !strncmp(line, "failed to load object", 21))) {
         cli_error("%s", line);
         said = true;
     }
+    free(line);
     return 0;
 }
 

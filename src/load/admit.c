@@ -9,10 +9,11 @@
 #include "lower/lower.h"
 #include "platform/os.h"
 
-_Static_assert((int)LOWER_SEEN == (int)INSN_SEEN && (int)LOWER_CONTEXT == (int)INSN_CONTEXT,
+_Static_assert((int)LOWER_SEEN == (int)INSN_SEEN && (int)LOWER_CONTEXT == (int)INSN_CONTEXT &&
+                   (int)LOWER_OBJECT == (int)INSN_OBJECT,
                "lower reads what the verifier writes");
 
-enum { LOG_STATS = 4 }; /* BPF_LOG_STATS */
+enum { LOG_LEVELS = VERIFY_LOG_PATH | VERIFY_LOG_ALL | VERIFY_LOG_STATS };
 
 enum result load_refusal(const struct verify_result *result)
 {
@@ -40,6 +41,7 @@ enum result load_refusal(const struct verify_result *result)
     case REASON_TIMER:
     case REASON_LOOP:
     case REASON_INSTRUCTION:
+    case REASON_MALFORMED:
     case REASON_MIXED_POINTERS:
     case REASON_RETURN_RANGE: return RESULT_INVALID;
     default: return RESULT_ACCESS; /* memory, types, leaks */
@@ -52,42 +54,43 @@ uint32_t load_verify_flags(uint32_t prog_flags, bool privileged)
     return privileged ? flags | VERIFY_POINTER_LEAKS | VERIFY_UNINIT_STACK : flags;
 }
 
-/* The source line that an instruction is of; NULL where that is unknown. */
-static const struct image_line *line_of(const struct image *image, uint32_t insn)
+/* The verifier's log, which comes in pieces, as lines for the client's. */
+struct lines {
+    const struct diag *diag;
+    size_t used;
+    char line[4096]; /* longer ones are cut */
+};
+
+static void add_piece(void *self, const char *text, size_t length)
 {
-    uint32_t low = 0, high = image->line_count;
-    while (low < high) {
-        uint32_t middle = low + (high - low) / 2;
-        if (image->lines[middle].insn <= insn)
-            low = middle + 1;
-        else
-            high = middle;
+    struct lines *lines = self;
+    for (; length; text++, length--) {
+        if (*text != '\n') {
+            if (lines->used < sizeof lines->line - 1)
+                lines->line[lines->used++] = *text;
+            continue;
+        }
+        lines->line[lines->used] = 0;
+        diag_note(lines->diag, "%s", lines->line);
+        lines->used = 0;
     }
-    return low ? &image->lines[low - 1] : NULL;
 }
 
-/* The reason first, on one line; then how the program gets there; then, as Linux's last line, what it took. */
-static void say(const struct admission *asked, const struct verify_result *result, uint64_t ns)
+/* Where the reason that was given last applies, then what it took. */
+static void say_end(const struct admission *asked, const struct verify_log *log, const struct verify_result *result,
+                    uint64_t ns)
 {
-    if (result->verdict != VERIFY_ACCEPT) {
-        const struct image_line *line = line_of(asked->image, result->insn);
-        const char *file = line && asked->btf ? btf_string(asked->btf, line->file) : NULL;
-        if (file)
-            diag_error(asked->diag, "insn %u (%s:%u:%u): %s [%s]", result->insn, file, line->line, line->column,
-                       result->message, verify_reason_code(result->reason));
+    struct verify_place place;
+    if (result->verdict == VERIFY_REJECT) {
+        if (!(log->level & (VERIFY_LOG_PATH | VERIFY_LOG_ALL))) /* the log above has it otherwise */
+            diag_error(asked->diag, "%s: %s", verify_reason_code(result->reason), result->message);
+        if (verify_place(asked->image, result->insn, &place) && *place.file)
+            diag_error(asked->diag, "rejected at insn %u (%s:%u:%u)", result->insn, place.file, place.line,
+                       place.column);
         else
-            diag_error(asked->diag, "insn %u: %s [%s]", result->insn, result->message,
-                       verify_reason_code(result->reason));
-        for (uint32_t i = 0; i < result->event_count; i++)
-            diag_note(asked->diag, "  insn %u: %s", result->events[i].insn, result->events[i].text);
+            diag_error(asked->diag, "rejected at insn %u", result->insn);
     }
-    if (asked->log_level & LOG_STATS) {
-        diag_note(asked->diag, "verification time %llu usec", (unsigned long long)(ns / 1000));
-        diag_note(asked->diag, "stack depth %u", result->stack_depth);
-    }
-    diag_note(asked->diag,
-              "processed %llu insns (limit %u) max_states_per_insn 0 total_states %u peak_states %u mark_read 0",
-              (unsigned long long)result->steps, (unsigned)VERIFY_STEPS, result->states, result->states);
+    verify_log_end(log, result, ns / 1000);
 }
 
 static enum result admit_with(struct arena *arena, const struct admission *asked, struct admitted *out)
@@ -95,19 +98,26 @@ static enum result admit_with(struct arena *arena, const struct admission *asked
     struct verify_input input = {.image = asked->image,
                                  .contract = asked->contract,
                                  .btf = asked->btf,
+                                 .map_btf = asked->map_btf,
                                  .helpers = asked->helpers,
                                  .flags = load_verify_flags(asked->image->prog_flags, asked->privileged)};
     struct verify_result *result = arena_alloc(arena, sizeof *result);
+    struct lines *lines = arena_alloc(arena, sizeof *lines);
     struct lowered lowered;
-    if (!result)
+    if (!result || !lines)
         return RESULT_NO_MEMORY;
-    uint64_t begin = asked->log_level & LOG_STATS ? os_time_monotonic() : 0;
+    lines->diag = asked->diag;
+    struct verify_log log = {add_piece, lines, asked->log_level & LOG_LEVELS};
+    if (log.level)
+        input.log = &log;
+    uint64_t begin = log.level & VERIFY_LOG_STATS ? os_time_monotonic() : 0;
     enum result error = verify(&input, arena, result);
     if (!error && arena->refused) /* what it says then says nothing about the program */
         error = RESULT_NO_MEMORY;
     if (error)
         return error;
-    say(asked, result, begin ? os_time_monotonic() - begin : 0);
+    if (log.level)
+        say_end(asked, &log, result, begin ? os_time_monotonic() - begin : 0);
     if ((error = load_refusal(result)))
         return error;
     error = lower(asked->image, asked->contract, result->insns, asked->arena, asked->diag, &lowered);

@@ -28,14 +28,20 @@ static int32_t find_member(const struct btf *btf, uint32_t type, const char *nam
     return -1;
 }
 
+static const struct btf *btf_of(const struct verifier *v, uint32_t map)
+{
+    return v->input->map_btf ? v->input->map_btf[map] : v->input->btf;
+}
+
 const struct map_info *map_info(struct verifier *v, uint32_t map)
 {
     struct map_info *info = &v->maps[map];
     if (!info->known) {
         const struct map_spec *spec = &v->image->maps[map];
         int32_t at[2] = {-1, -1};
-        for (unsigned i = 0; v->input->btf && i < 2; i++) {
-            at[i] = find_member(v->input->btf, spec->btf_value, special[i].name);
+        const struct btf *btf = btf_of(v, map);
+        for (unsigned i = 0; btf && i < 2; i++) {
+            at[i] = find_member(btf, spec->btf_value, special[i].name);
             if (at[i] >= 0 && (uint32_t)at[i] + special[i].size > spec->value_size)
                 at[i] = -1;
         }
@@ -49,7 +55,7 @@ const struct map_info *map_info(struct verifier *v, uint32_t map)
 bool map_special(struct verifier *v, const struct value *base, int32_t off, uint64_t size, const char *does)
 {
     const struct map_info *info;
-    if (!v->input->btf || !v->image->maps[base->index].btf_value)
+    if (!btf_of(v, base->index) || !v->image->maps[base->index].btf_value)
         return true;
     info = map_info(v, base->index);
     int64_t low = base->n.smin + base->off + off, high = base->n.smax + base->off + off + (int64_t)size;

@@ -399,8 +399,8 @@ static bool packet_bounds(struct verifier *v, const struct value *base, int32_t 
 static bool note_access(struct verifier *v, uint8_t kind)
 {
     uint8_t *seen = &v->seen[v->insn];
-    *seen |= kind;
-    if ((*seen & (INSN_CONTEXT | INSN_OTHER)) == (INSN_CONTEXT | INSN_OTHER))
+    uint8_t kinds = (*seen |= kind) & (INSN_CONTEXT | INSN_OTHER | INSN_OBJECT);
+    if (kinds & (kinds - 1))
         return refuse(v, REASON_MIXED_POINTERS, "reaches the context on one path and other memory on another");
     return true;
 }
@@ -518,7 +518,7 @@ static bool access_memory(struct verifier *v, const struct value *base, int32_t 
                        base->limit, does);
     case V_OBJECT: {
         const struct context_layout *layout = contract_object_layout((enum contract_object)base->index);
-        if (!note_access(v, INSN_CONTEXT))
+        if (!note_access(v, INSN_OBJECT))
             return false;
         if (!scalar_is_const(&base->n) || base->n.umin ||
             !contract_field(layout, base->off + off, size, access == ACCESS_WRITE) ||

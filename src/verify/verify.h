@@ -62,8 +62,9 @@ struct verify_log {
 struct verify_input {
     const struct image *image;               /* image_check() passed */
     const struct program_contract *contract; /* of the image's program type */
-    const struct btf *btf; /* of the image's btf, or NULL: then map values have no special fields, and global
-                            * functions are walked with their callers */
+    const struct btf *btf;            /* of the image's btf, or NULL: then map values have no special fields, and global
+                                       * functions are walked with their callers */
+    const struct btf *const *map_btf; /* per image map: what its btf_value is a type of; NULL: btf for all of them */
     const struct helper_proto *const
         *helpers;                 /* one per image helper; NULL: a program of this type has no such helper */
     uint32_t func;                /* index of the function to start from; 0 is the program */
@@ -84,6 +85,7 @@ enum {
     INSN_SEEN = 1u << 0,
     INSN_CONTEXT = 1u << 1, /* loads from or stores to the context */
     INSN_OTHER = 1u << 2,   /* loads from or stores to some other memory */
+    INSN_OBJECT = 1u << 3,  /* loads from or stores to a socket or the like, which has a layout of its own */
 };
 
 struct verify_result {
