@@ -56,7 +56,8 @@ void cli_insn_text(const struct elf_object *elf, const struct image *image, uint
 
 static const char *base_name(const char *path)
 {
-    const char *slash = strrchr(path, '/');
+    const char *slash = strrchr(path, '/'), *other = strrchr(path, '\\'); /* compiled on Windows */
+    slash = other && (!slash || other > slash) ? other : slash;
     return slash ? slash + 1 : path;
 }
 
@@ -174,6 +175,7 @@ void cli_print_verdict(FILE *out, const struct cli_verified *one, bool colour)
                 cli_clean(image->name), cli_clean(image->section));
         fprintf(out, "  %s=%s %s\n", p.line, p.off, cli_clean(r->message));
         print_help(out, one, &p);
+        fputc('\n', out);
         return;
     }
     cli_insn_text(one->elf, image, r->insn, insn, sizeof insn);

@@ -26,13 +26,14 @@ enum {
     LANE = 12,
     TEXT_SHOWN = 52,
     BENDS_MOST = 200000, /* beyond: long edges go straight */
+    BLOCKS_MOST = 20000,
 };
 
 enum edge_kind { EDGE_FALL, EDGE_TAKEN, EDGE_JUMP };
 
 struct block {
     uint32_t first, last; /* instructions; `last` is the last one's first slot */
-    uint32_t func, layer;
+    uint32_t func, layer, first_edge;
     int32_t x, y, width, height;
     uint8_t state; /* depth-first: 0 new, 1 on the path, 2 done */
     bool on_path;
@@ -50,6 +51,7 @@ struct node {
     uint32_t block; /* IMAGE_NO_INDEX: a bend */
     uint32_t layer, func;
     int32_t x, width;
+    int32_t y, height; /* of its layer */
     double wanted;
     uint32_t above, below; /* bends: neighbouring nodes */
 };
@@ -377,6 +379,10 @@ static bool lay_out(struct graph *g)
                 block->y = y;
                 tallest = block->height > tallest ? block->height : tallest;
             }
+            for (uint32_t k = i; k < end; k++) {
+                sorted[k]->y = y;
+                sorted[k]->height = tallest;
+            }
             y += tallest + GAP_Y;
         }
         g->height = y > g->height ? y : g->height;
@@ -392,6 +398,12 @@ static bool lay_out(struct graph *g)
 static void mark_path(struct graph *g)
 {
     const struct verify_result *r = &g->one->result;
+    uint32_t e = 0;
+    for (uint32_t b = 0; b < g->block_count; b++) { /* edges lie in the order of their blocks */
+        while (e < g->edge_count && g->edges[e].from < b)
+            e++;
+        g->blocks[b].first_edge = e;
+    }
     for (uint32_t i = 0; i < r->path_count; i++) {
         uint32_t at = r->path[i], b = g->block_of[at];
         g->blocks[b].on_path = true;
@@ -403,9 +415,8 @@ static void mark_path(struct graph *g)
         const struct insn *insn = &g->image->insns[at];
         uint32_t target, next = at + width_of(g->image, at);
         bool taken = jumps(insn, at, &target) && target == r->path[i + 1];
-        for (uint32_t e = 0; e < g->edge_count; e++)
-            if (g->edges[e].from == b && g->edges[e].to == to &&
-                (g->edges[e].kind == EDGE_FALL ? !taken && next == r->path[i + 1] : taken))
+        for (e = g->blocks[b].first_edge; e < g->edge_count && g->edges[e].from == b; e++)
+            if (g->edges[e].to == to && (g->edges[e].kind == EDGE_FALL ? !taken && next == r->path[i + 1] : taken))
                 g->edges[e].on_path = true;
     }
 }
@@ -429,24 +440,14 @@ static void draw_edge(FILE *out, const struct graph *g, const struct edge *edge,
             if (i < edge->bends) { /* down the whole of its layer */
                 const struct node *n = &g->nodes[edge->bend + i];
                 next_x = n->x + n->width / 2;
-                next_y = last_y;
-                for (uint32_t b = 0; b < g->block_count; b++)
-                    if (g->blocks[b].func == from->func && g->blocks[b].layer == n->layer) {
-                        next_y = g->blocks[b].y;
-                        break;
-                    }
+                next_y = n->y;
             }
             int32_t half = (next_y - last_y) / 2;
             fprintf(out, " C%d %d %d %d %d %d", last_x, last_y + half, next_x, next_y - half, next_x, next_y);
             last_x = next_x;
             last_y = next_y;
             if (i < edge->bends) {
-                int32_t tallest = 0;
-                for (uint32_t b = 0; b < g->block_count; b++)
-                    if (g->blocks[b].func == from->func && g->blocks[b].layer == g->nodes[edge->bend + i].layer &&
-                        g->blocks[b].height > tallest)
-                        tallest = g->blocks[b].height;
-                last_y += tallest;
+                last_y += g->nodes[edge->bend + i].height;
                 fprintf(out, " V%d", last_y);
             }
         }
@@ -655,7 +656,10 @@ void cli_page_program(FILE *out, const struct cli_verified *one, size_t number)
         if (find_blocks(&g) && find_layers(&g)) {
             measure(&g);
             mark_path(&g);
-            if (make_nodes(&g) && lay_out(&g))
+            if (g.block_count > BLOCKS_MOST)
+                fprintf(out, "<p class=\"facts\">The control-flow graph has %u blocks, too many to draw.</p>\n",
+                        g.block_count);
+            else if (make_nodes(&g) && lay_out(&g))
                 draw(out, &g, number);
             draw_table(out, &g, number);
         } else {
