@@ -457,6 +457,12 @@ static bool prove_packet(struct verifier *v, void *self, struct value *value, ui
     if (value->kind != V_PACKET || value->id != p->id || value->index != p->region || value->limit >= p->limit)
         return false;
     value->limit = p->limit;
+    /* no packet is longer than 64 KiB, so its base cannot be closer to that than what follows it */
+    if (value->n.smax > (int64_t)(0xffff - p->limit)) {
+        struct scalar most = scalar_srange(INT64_MIN, (int64_t)(0xffff - p->limit)), n = value->n;
+        if (scalar_meet(&n, &most))
+            value->n = n;
+    }
     return true;
 }
 
@@ -524,20 +530,10 @@ static void settle_null(struct verifier *v, const struct value *value, bool null
     state_visit(v, answer_null, &answer);
 }
 
-/* Pointer `p` in `reg` is at most the end, or below it. */
-static void packet_below_end(struct verifier *v, unsigned reg, const struct value *p, bool strictly)
+/* Pointer `p` is at most the end, or below it. */
+static void packet_below_end(struct verifier *v, const struct value *p, bool strictly)
 {
-    int64_t limit = (int64_t)p->off + strictly;
-    prove(v, p->id, p->index, limit);
-    /* no packet is longer than 64 KiB */
-    struct value *value = &v->now.regs[reg];
-    if (!scalar_is_const(&value->n) && limit <= 0xffff && (value->n.umax > (uint64_t)(0xffff - limit))) {
-        struct scalar most = scalar_urange(0, (uint64_t)(0xffff - limit)), n = value->n;
-        if (n.smin >= 0 && scalar_meet(&n, &most)) {
-            value->n = n;
-            v->now.reg_node[reg] = NODE_DIRTY;
-        }
-    }
+    prove(v, p->id, p->index, (int64_t)p->off + strictly);
 }
 
 enum { KNOWN_NO, KNOWN_YES, UNKNOWN };
@@ -706,11 +702,10 @@ bool assume_branch(struct verifier *v, bool taken)
     if (is_end_of(&c.s, &c.d) || is_end_of(&c.d, &c.s)) {
         left = is_end_of(&c.s, &c.d);
         const struct value *p = left ? &c.d : &c.s;
-        unsigned reg = left ? c.dst : c.src;
         if ((left && r == REL_ULE) || (!left && r == REL_UGE) || r == REL_EQ)
-            packet_below_end(v, reg, p, false);
+            packet_below_end(v, p, false);
         else if ((left && r == REL_ULT) || (!left && r == REL_UGT))
-            packet_below_end(v, reg, p, true);
+            packet_below_end(v, p, true);
         return true;
     }
     if (same_base(&c.d, &c.s)) {
