@@ -194,8 +194,15 @@ static void load_from(struct generator *g, unsigned dst, unsigned base)
 
 static unsigned number(struct generator *g);
 
+/* Something goes into the memory behind `base`. */
 static void store_to(struct generator *g, unsigned base)
 {
+    unsigned ctx = g->recipe->type == WORLD_EFW_BIND && chance(g, 4) ? find(g, K_CONTEXT) : 10;
+    if (ctx < 10 && g->regs[ctx].kind == K_CONTEXT) { /* the address that may be written there */
+        unsigned bytes = some_size(g);
+        emit(g, 0x63 | size_code(bytes), ctx, number(g), 24 + (int)below(g, 17 - bytes) + wrong_by(g), 0);
+        return;
+    }
     unsigned size = some_size(g);
     int32_t room = g->regs[base].room;
     uint32_t at;
@@ -715,7 +722,7 @@ static void spill(struct generator *g)
     if (size > 1 && s && chance(g, 8))
         off = 9 - size + below(g, size - 1); /* into the next slot */
     if (g->slots[s].kind > K_NUMBER || (off + size > 8 && g->slots[s - 1].kind > K_NUMBER))
-        if (!wild(g))
+        if (!wild(g) && !(g->daring && chance(g, 4)))
             return;
     if (chance(g, 4))
         emit(g, 0x62 | size_code(size), 10, 0, -8 * (int)(s + 1) + (int)off, constant(g));
@@ -776,7 +783,7 @@ static void direct(struct generator *g)
     if (chance(g, 2))
         tune(g, at, true, 1);
     set(g, dst, K_MEMORY, (int32_t)(size - off));
-    g->regs[dst].read_only = frozen;
+    g->regs[dst].read_only = frozen && !(g->daring && chance(g, 3));
 }
 
 static bool has(const struct generator *g, enum world_helper helper)

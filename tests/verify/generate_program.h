@@ -73,7 +73,8 @@ struct tune {
 
 struct recipe {
     uint64_t seed;
-    bool adopted; /* its maps are those of the program adopted last, not the world's */
+    uint32_t flags; /* VERIFY_UNINIT_STACK: the stack may be read before it is written */
+    bool adopted;   /* its maps are those of the program adopted last, not the world's */
     enum world_type type;
     uint32_t count, func_count, site_count, tune_count;
     uint32_t funcs[RECIPE_FUNCS];

@@ -439,6 +439,7 @@ bool sound_accepts(const struct recipe *recipe, struct verify_result *result)
                                  .contract =
                                      contract_program(world_personality(recipe->type), world_prog_type(recipe->type)),
                                  .helpers = protos[recipe->type],
+                                 .flags = recipe->flags,
                                  .max_steps = 1000,
                                  .max_insns = 1ull << 40};
     if (image_check(input.image, NULL) != RESULT_OK)
@@ -461,12 +462,79 @@ static struct code *code;
 static struct binding tail_binding;
 static struct image tail_image;
 
+static bool is_second(const struct recipe *r, uint32_t at)
+{
+    return at && r->insns[at].code == 0 && r->insns[at - 1].code == 0x18;
+}
+
+static bool is_jump(const struct insn *insn)
+{
+    return ((insn->code & 7) == 5 || (insn->code & 7) == 6) && insn->code != 0x85 && insn->code != 0x95 &&
+           insn->code != 0x8d;
+}
+
+static uint32_t target(const struct recipe *r, uint32_t at)
+{
+    const struct insn *insn = &r->insns[at];
+    return at + 1 + (uint32_t)(insn->code == 0x06 ? insn->imm : insn->off);
+}
+
+/* Where instruction `at` is once each function begins with `size` instructions more. */
+static uint32_t behind_prologues(const struct recipe *r, uint32_t at, uint32_t size)
+{
+    uint32_t shift = 0;
+    for (uint32_t f = 0; f < r->func_count; f++)
+        if (r->funcs[f] <= at)
+            shift += size;
+    return at + shift;
+}
+
+enum { PROLOGUE = ISA_STACK_SIZE / 8 };
+
+/* The same program with something on each frame's stack, as a program may find it that reads what it has not written.
+ * False: there is no room. */
+static bool fill_stacks(const struct recipe *r, struct recipe *out)
+{
+    uint64_t random = r->seed;
+    if (r->count + PROLOGUE * r->func_count > RECIPE_INSNS)
+        return false;
+    *out = *r;
+    out->count = r->count + PROLOGUE * r->func_count;
+    for (uint32_t f = 0; f < r->func_count; f++) {
+        out->funcs[f] = behind_prologues(r, r->funcs[f], PROLOGUE) - PROLOGUE;
+        for (uint32_t i = 0; i < PROLOGUE; i++)
+            out->insns[out->funcs[f] + i] = insn_make(0x7a, 10, 0, -8 * (int)(i + 1), (int32_t)recipe_edge(&random));
+    }
+    for (uint32_t i = 0; i < r->count; i++) {
+        uint32_t at = behind_prologues(r, i, PROLOGUE);
+        struct insn insn = r->insns[i];
+        bool code_address = insn.code == 0x18 && insn_src(&insn) == LDDW_SRC_CODE;
+        bool local = insn.code == 0x85 && insn_src(&insn) == CALL_SRC_LOCAL;
+        if (local || code_address)
+            insn.imm = (int32_t)(behind_prologues(r, i + 1 + (uint32_t)insn.imm, PROLOGUE) - PROLOGUE - at - 1);
+        else if (insn.code == 0x06)
+            insn.imm = (int32_t)(behind_prologues(r, i + 1 + (uint32_t)insn.imm, PROLOGUE) - at - 1);
+        else if (is_jump(&insn))
+            insn.off = (int16_t)(behind_prologues(r, i + 1 + (uint32_t)insn.off, PROLOGUE) - at - 1);
+        out->insns[at] = insn;
+        if (insn.code == 0x18 && i + 1 < r->count)
+            out->insns[at + 1] = r->insns[++i];
+    }
+    return true;
+}
+
 /* false: what the verifier found to be dead holds what the interpreter cannot take. */
 static bool compile(const struct recipe *recipe)
 {
     if (code)
         engine_checked.destroy(code);
     code = NULL;
+    if (recipe->flags & VERIFY_UNINIT_STACK) {
+        static struct recipe filled;
+        if (!fill_stacks(recipe, &filled))
+            return false;
+        recipe = &filled;
+    }
     binding = (struct binding){sound_image(recipe), recipe->adopted ? adopted.maps : maps, engine_helpers[recipe->type],
                                contract_program(world_personality(recipe->type), world_prog_type(recipe->type))};
     return engine_checked.compile(&binding, &heap, NULL, NULL, &code) == RESULT_OK;
@@ -490,6 +558,8 @@ static bool run_and_judge(const struct recipe *recipe, uint64_t worst_case, uint
     struct code_fault fault;
     enum result result = run_compiled(recipe->type, input, &run, &fault);
     uint64_t most = worst_case + 2 * world.header.tail_calls;
+    if (recipe->flags & VERIFY_UNINIT_STACK) /* runs more than the verifier saw */
+        most = worst_case = UINT64_MAX;
     if (count) {
         count->runs++;
         count->instructions += run.executed;
@@ -633,23 +703,6 @@ void sound_end(void)
 }
 
 /* ---- changing programs ---- */
-
-static bool is_second(const struct recipe *r, uint32_t at)
-{
-    return at && r->insns[at].code == 0 && r->insns[at - 1].code == 0x18;
-}
-
-static bool is_jump(const struct insn *insn)
-{
-    return ((insn->code & 7) == 5 || (insn->code & 7) == 6) && insn->code != 0x85 && insn->code != 0x95 &&
-           insn->code != 0x8d;
-}
-
-static uint32_t target(const struct recipe *r, uint32_t at)
-{
-    const struct insn *insn = &r->insns[at];
-    return at + 1 + (uint32_t)(insn->code == 0x06 ? insn->imm : insn->off);
-}
 
 /* Something harmless in the place of an instruction; false: it is that already. */
 static bool disarm(struct recipe *r, uint32_t at)
@@ -819,6 +872,7 @@ bool sound_judge(struct recipe *r, unsigned inputs, struct sound_count *count, s
 {
     struct verify_result result;
     uint64_t random = r->seed ^ 0x5bd1e995;
+    r->flags = r->seed % 4 == 0 ? VERIFY_UNINIT_STACK : 0;
     count->programs++;
     if (image_check(sound_image(r), NULL) != RESULT_OK) {
         count->malformed++;
