@@ -896,10 +896,7 @@ bool sound_judge(struct recipe *r, unsigned inputs, struct sound_count *count, s
     failure->how = "as generated";
     if (!run_inputs(r, result.worst_case, recipe_random(&random), inputs, count, failure))
         return false;
-    for (unsigned i = 0; i < r->site_count; i++)
-        if (!judge_site(r, i, recipe_random(&random), count, failure))
-            return false;
-    for (unsigned i = 0; i < 8 && r->tune_count; i++)
+    for (unsigned i = 0; i < 4 && r->tune_count; i++)
         if (!tighten(r, &r->tunes[recipe_random(&random) % r->tune_count], recipe_random(&random), inputs / 2 + 1,
                      count, failure))
             return false;
