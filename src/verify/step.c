@@ -545,7 +545,7 @@ static int known(int decided)
 
 static bool never_null(const struct value *p)
 {
-    return !(p->flags & VALUE_NULLABLE) &&
+    return !(p->flags & VALUE_NULLABLE) && p->n.smin > -WINDOW && p->n.smax < WINDOW && /* else: anywhere */
            (p->kind == V_STACK || p->kind == V_MAP_VALUE || p->kind == V_MAP || p->kind == V_MEMORY ||
             p->kind == V_RECORD || p->kind == V_OBJECT || p->kind == V_CONTEXT || p->kind == V_MAP_KEY);
 }
