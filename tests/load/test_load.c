@@ -467,6 +467,60 @@ TEST(ways_to_run)
     }
 }
 
+/* BTF of `struct value { struct bpf_spin_lock lock; u32 number; }`, which is type 3; u32 is type 1. */
+static int types_make(bpf_door bpf)
+{
+    static const char strings[] = "\0u32\0bpf_spin_lock\0val\0value\0lock\0number"; /* at 1 5 19 23 29 34 */
+    const uint32_t types[] = {
+        1,  1u << 24,     4, 32,           /* INT, 4 bytes, 32 bits */
+        5,  4u << 24 | 1, 4, 19, 1, 0,     /* STRUCT of one member */
+        23, 4u << 24 | 2, 8, 29, 2, 0, 34, /* STRUCT of two */
+        1,  32,
+    };
+    uint8_t all[256] = {0x9f, 0xeb, 1, 0, 24};
+    const uint32_t layout[] = {0, sizeof types, sizeof types, sizeof strings};
+    union bpf_attr attr = {0};
+    memcpy(all + 8, layout, sizeof layout);
+    memcpy(all + 24, types, sizeof types);
+    memcpy(all + 24 + sizeof types, strings, sizeof strings);
+    attr.btf = address(all);
+    attr.btf_size = (uint32_t)(24 + sizeof types + sizeof strings);
+    return bpf(BPF_BTF_LOAD, &attr);
+}
+
+/* A lock in a map's value is nobody's to write, though the program brings no types of its own. */
+TEST(special_fields_of_maps)
+{
+    bool asked = kernel_is_there();
+    start(&load_admission);
+    for (int k = 0; k < 1 + asked; k++) {
+        bpf_door bpf = k ? kernels : ours;
+        union bpf_attr attr = {0};
+        int types = types_make(bpf);
+        REQUIRE(types >= 0);
+        attr.map_type = BPF_MAP_TYPE_ARRAY;
+        attr.key_size = 4;
+        attr.value_size = 8;
+        attr.max_entries = 1;
+        attr.btf_fd = (uint32_t)types;
+        attr.btf_key_type_id = 1;
+        attr.btf_value_type_id = 3;
+        int map = bpf(BPF_MAP_CREATE, &attr);
+        REQUIRE(map >= 0);
+        for (int at = 0; at < 8; at += 4) {
+            struct insn insns[] = {VALUE(1, map, 0), INSN(STW, 1, 0, (int16_t)at, 1), MOV(0, 2), EXIT};
+            int fd = load(bpf, insns, sizeof insns / sizeof *insns, NULL);
+            CHECK_EQ(fd >= 0 ? 0 : fd, at ? 0 : -EACCES);
+            if (fd >= 0)
+                close(fd);
+        }
+        close(map), close(types);
+    }
+    compose_stop();
+    if (!asked)
+        SKIP("bpf() is not permitted here: the kernel was not asked");
+}
+
 /* Without privileges no address leaves a program, and what was not written is not read. */
 TEST(unprivileged_clients)
 {
