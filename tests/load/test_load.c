@@ -456,6 +456,7 @@ TEST(ways_to_run)
         REQUIRE(prog);
         CHECK_STR(prog->code->engine->name, ways[w].engine);
         CHECK_EQ(prog->verified, verified);
+        CHECK_EQ(prog->tail.jit_entry != NULL, compiled); /* tail calls are jumps */
         if (verified) {
             CHECK_EQ(prog->lowered.insns[0].code, LDXDW); /* the provider's pointer */
             CHECK_EQ(prog->lowered.insns[1].off, 8);
