@@ -277,9 +277,16 @@ void deps_free(struct verifier *v, struct saved_deps *deps)
 void slot_set(struct verifier *v, uint32_t f, uint32_t s, node_t node, uint64_t deps, bool whole)
 {
     struct frame *frame = &v->now.frames[f];
-    while (frame->slots <= s) {
-        frame->slot[frame->slots] = NODE_NONE;
-        frame->deps[frame->slots++] = 0;
+    if (frame->slots <= s) {
+        uint32_t bytes = 0;
+        while (frame->slots <= s) {
+            frame->slot[frame->slots] = NODE_NONE;
+            frame->deps[frame->slots++] = 0;
+        }
+        for (uint32_t i = 0; i < v->now.depth; i++)
+            bytes += 8 * v->now.frames[i].slots;
+        if (bytes > v->result->stack_depth)
+            v->result->stack_depth = bytes;
     }
     frame->slot[s] = node;
     if (whole) {

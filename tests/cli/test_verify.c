@@ -245,7 +245,7 @@ TEST(log)
     CHECK(strstr(out, "map=hits,ks=4,vs=8)") != NULL);
     CHECK(strstr(out, "\ninvalid access to packet, off=12 size=1, R") != NULL);
     CHECK(strstr(out, "\nV0203: reads bytes 12..12 of the packet") != NULL);
-    CHECK(strstr(out, "\nverification time ") && strstr(out, "usec\nstack depth "));
+    CHECK(strstr(out, "\nverification time ") && strstr(out, "usec\nstack depth 8\n"));
     char *last = strstr(out, "\nprocessed ");
     CHECK(last && strstr(last, " insns (limit ") && strstr(last, "max_states_per_insn ") &&
           strstr(last, " mark_read 0\n"));
@@ -272,6 +272,16 @@ TEST(invariants)
     CHECK(!strstr(out, "until the walk ended"));
     CHECK_EQ(run("verify bad.o --program forgotten -v"), 1);
     CHECK(strstr(out, "{ r0 = record of 8 bytes, or NULL") && strstr(out, "until the walk ended"));
+}
+
+TEST(colours)
+{
+    READY();
+    CHECK(shell("TERM=xterm script -qec \"'%s' verify drop.o\" /dev/null | grep -q \"$(printf '\\033')\\[1;32maccept\"",
+                winbpf));
+    CHECK(shell("! NO_COLOR=1 TERM=xterm script -qec \"'%s' verify drop.o\" /dev/null | grep -q \"$(printf '\\033')\"",
+                winbpf));
+    CHECK(shell("! TERM=dumb script -qec \"'%s' verify drop.o\" /dev/null | grep -q \"$(printf '\\033')\"", winbpf));
 }
 
 TEST(harmless)
