@@ -93,6 +93,26 @@ struct scalar scalar_bits(unsigned bits)
     }
 }
 
+/* Moves an interval's ends to the nearest numbers inside whose low bits are those that are known. */
+static void align_ends(struct scalar *s)
+{
+    uint64_t low = (s->bits.mask & (0 - s->bits.mask)) - 1, want = s->bits.value & low, end;
+    uint32_t low32 = (uint32_t)low, want32 = (uint32_t)want, end32;
+    if (!s->bits.mask || !low)
+        return;
+    end = (s->umin & ~low) | want;
+    s->umin = end < s->umin && end <= UINT64_MAX - low - 1 ? end + low + 1 : maxu(end, s->umin);
+    end = (s->umax & ~low) | want;
+    s->umax = end > s->umax && end > low ? end - low - 1 : minu(end, s->umax);
+    if (low >= UINT32_MAX)
+        return;
+    end32 = (s->u32min & ~low32) | want32;
+    s->u32min =
+        end32 < s->u32min && end32 <= UINT32_MAX - low32 - 1 ? end32 + low32 + 1 : (uint32_t)maxu(end32, s->u32min);
+    end32 = (s->u32max & ~low32) | want32;
+    s->u32max = end32 > s->u32max && end32 > low32 ? end32 - low32 - 1 : (uint32_t)minu(end32, s->u32max);
+}
+
 bool scalar_sync(struct scalar *s)
 {
     for (int pass = 0; pass < 2; pass++) {
@@ -141,6 +161,7 @@ bool scalar_sync(struct scalar *s)
             s->smin = maxs(s->smin, s->s32min);
             s->smax = mins(s->smax, s->s32max);
         }
+        align_ends(s);
         if (s->umin > s->umax || s->smin > s->smax || s->u32min > s->u32max || s->s32min > s->s32max)
             return false;
         /* intervals -> bits */
@@ -152,6 +173,15 @@ bool scalar_sync(struct scalar *s)
         s->bits = tnum_meet(tnum_meet(s->bits, range), low);
         if (s->bits.value == value && s->bits.mask == mask && pass)
             break;
+    }
+    if (s->umin == s->umax) { /* all views agree on the one that is left */
+        uint64_t one = s->umin;
+        bool member = !((one ^ s->bits.value) & ~s->bits.mask) && s->smin <= (int64_t)one && s->smax >= (int64_t)one &&
+                      s->u32min <= (uint32_t)one && s->u32max >= (uint32_t)one && s->s32min <= (int32_t)(uint32_t)one &&
+                      s->s32max >= (int32_t)(uint32_t)one;
+        if (member)
+            *s = scalar_const(one);
+        return member;
     }
     return s->umin <= s->umax && s->smin <= s->smax;
 }

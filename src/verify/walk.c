@@ -436,6 +436,29 @@ static bool guess(struct verifier *v, const struct checkpoint *older, bool widen
     return true;
 }
 
+static bool same_value(const struct value *a, const struct value *b)
+{
+    return a->kind == b->kind && a->off == b->off && a->limit == b->limit && !memcmp(&a->n, &b->n, sizeof a->n);
+}
+
+/* Is nothing different from what it was, so that the program may come here like this for ever? */
+static bool nothing_changed(const struct verifier *v, const struct checkpoint *c)
+{
+    const node_t *nodes = saved_nodes(c->state);
+    for (unsigned r = 0; r < 10; r++)
+        if (v->flow[c->insn].live >> r & 1 && !same_value(node_value(v, nodes[r]), &v->now.regs[r]))
+            return false;
+    for (uint32_t f = 0; f < v->now.depth; f++) {
+        uint32_t base = saved_slot_base(c->state, f), slots = c->state->words[4 * f + 3];
+        for (uint32_t s = 0; s < slots && s < v->now.frames[f].slots; s++) {
+            node_t a = nodes[base + s], b = v->now.frames[f].slot[s];
+            if (a != b && ((a | b) & NODE_SPLIT || !same_value(node_value(v, a), node_value(v, b))))
+                return false;
+        }
+    }
+    return true;
+}
+
 static enum arrival arrive(struct verifier *v)
 {
     const struct insn_flow *flow = &v->flow[v->insn];
@@ -502,11 +525,11 @@ static enum arrival arrive(struct verifier *v)
         uint32_t visits = nearest->general ? MOST_FAILURES : nearest->visits + 1;
         uint64_t limit = nearest->general ? 1 : (uint64_t)FIRST_ROUNDS << place->loop_failures;
         bool same = !nearest->general && (visits < limit || plainly) && cover(v, nearest, true);
-        if (same && (plainly || place->loop_failures)) {
+        if (same && (plainly || place->loop_failures) && nothing_changed(v, nearest)) {
             (void)refuse(v, REASON_LOOP, "the loop comes back to this instruction with nothing changed");
             return ARRIVAL_FAILED;
         }
-        if (!plainly && (visits >= limit || same))
+        if (!plainly && (visits >= limit || (same && !place->loop_failures)))
             return guess(v, nearest, true, true, false) ? ARRIVAL_NEW : ARRIVAL_FAILED;
     } else if (!plainly && place->done &&
                place->done_count - place->tried_at >= (uint32_t)FIRST_ARRIVALS << place->join_failures) {
