@@ -261,6 +261,10 @@ static void bad_insns(union bpf_attr *attr)
 {
     attr->insns = 8;
 }
+static void wild_insns(union bpf_attr *attr) /* an address that a process could have, with nothing there */
+{
+    attr->insns = 0x123456780000;
+}
 static void bad_license(union bpf_attr *attr)
 {
     attr->license = 0;
@@ -326,6 +330,7 @@ TEST(prog_load_errors)
     FAILS(load(good, 2, bad_type), EINVAL);
     CHECK(strstr(log_text, "type 31"));
     FAILS(load(good, 2, bad_insns), EFAULT);
+    FAILS(load(good, 2, wild_insns), EFAULT);
     FAILS(load(good, 2, bad_license), EFAULT);
     FAILS(load(good, 2, bad_name), EINVAL);
     FAILS(load(good, 2, bad_level), EINVAL);
@@ -370,6 +375,35 @@ TEST(prog_load_errors)
     CHECK(fixture_stop());
 }
 
+/* A program names a map by its place in an array of handles: the array goes with the command, as far as it is used. */
+TEST(maps_by_place)
+{
+    REQUIRE(fixture_start());
+    int first = fixture_map_fd(1), second = fixture_map_fd(1), fds[70];
+    for (int i = 0; i < 70; i++)
+        fds[i] = i == 69 ? second : first;
+    struct insn insns[] = {insn_make(0x18, 1, 5, 0, 0), insn_make(0, 0, 0, 0, 0),    insn_make(0x18, 2, 5, 0, 69),
+                           insn_make(0, 0, 0, 0, 0),    insn_make(0xb7, 0, 0, 0, 2), insn_make(0x95, 0, 0, 0, 0)};
+    uint32_t ids[4] = {0};
+    union bpf_attr attr = {
+        .prog_type = BPF_PROG_TYPE_XDP, .insn_cnt = 6, .insns = (uintptr_t)insns, .license = (uintptr_t) "GPL"};
+    attr.fd_array = (uintptr_t)fds;
+    int prog = fixture_bpf(BPF_PROG_LOAD, &attr, sizeof attr);
+    REQUIRE(prog >= 0);
+    struct bpf_prog_info info = {.nr_map_ids = 4, .map_ids = (uintptr_t)ids};
+    union bpf_attr ask = {.info = {.bpf_fd = (uint32_t)prog, .info_len = sizeof info, .info = (uintptr_t)&info}};
+    CHECK_EQ(fixture_bpf(BPF_OBJ_GET_INFO_BY_FD, &ask, sizeof ask), 0);
+    CHECK_EQ(info.nr_map_ids, 2);
+    CHECK(ids[0] == 1 && ids[1] == 2);
+    fds[69] = 4000;
+    FAILS(fixture_bpf(BPF_PROG_LOAD, &attr, sizeof attr), EBADF);
+    attr.fd_array = 8;
+    FAILS(fixture_bpf(BPF_PROG_LOAD, &attr, sizeof attr), EFAULT);
+    fixture_close(first), fixture_close(second), fixture_close(prog);
+    CHECK(fixture_settles(OBJECT_PROG, 0));
+    CHECK(fixture_stop());
+}
+
 TEST(program_runs_and_tells)
 {
     REQUIRE(fixture_start());
@@ -391,6 +425,9 @@ TEST(program_runs_and_tells)
     FAILS(fixture_bpf(BPF_PROG_TEST_RUN, &attr, sizeof attr), ENOSPC);
     CHECK_EQ(attr.test.data_size_out, 20);
     CHECK(!memcmp(out, "0123\0", 5));
+    attr.test.data_size_out = 0; /* of old: the caller knows that there is room */
+    CHECK_EQ(fixture_bpf(BPF_PROG_TEST_RUN, &attr, sizeof attr), 0);
+    CHECK(!memcmp(in, out, sizeof in));
     attr.test.data_size_in = 5;
     FAILS(fixture_bpf(BPF_PROG_TEST_RUN, &attr, sizeof attr), EINVAL);
     attr.test.data_size_in = 20;
@@ -422,7 +459,7 @@ TEST(program_runs_and_tells)
     CHECK_EQ(info.nr_map_ids, 1);
     CHECK_EQ(ids[0], 1);
     CHECK_EQ(info.gpl_compatible, 1);
-    CHECK_EQ(info.run_cnt, 6);
+    CHECK_EQ(info.run_cnt, 9);
     CHECK(info.load_time != 0);
     uint8_t longer[sizeof info + 8] = {0};
     ask.info.info = (uintptr_t)longer;
