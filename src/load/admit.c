@@ -71,7 +71,8 @@ static void add_piece(void *self, const char *text, size_t length)
             continue;
         }
         lines->line[lines->used] = 0;
-        diag_note(lines->diag, "%s", lines->line);
+        if (lines->diag) /* straight: diag_note() cuts sooner */
+            lines->diag->emit(lines->diag->self, DIAG_NOTE, lines->line);
         lines->used = 0;
     }
 }
