@@ -401,7 +401,8 @@ void story_tell(struct verifier *v)
     uint32_t *branches = arena_array(v->arena, v->history_count + 1, sizeof *branches);
     if (!scratch || !branches)
         return; /* no memory for a story: the verdict stands without one */
-    memcpy(branches, v->history, v->history_count * sizeof *branches);
+    if (v->history_count)
+        memcpy(branches, v->history, v->history_count * sizeof *branches);
     v->replay = branches;
     v->replay_count = v->history_count;
     v->seen = scratch;
