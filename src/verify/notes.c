@@ -10,7 +10,7 @@
 #include <string.h>
 #include "verify/state.h"
 
-enum { NOTE_TEXT = 1024, NOTES_AN_INSN = 4 };
+enum { NOTE_TEXT = 400, NOTES_AN_INSN = 4 };
 
 struct note {
     uint32_t insn, owner, next; /* index + 1 of the older one of the same instruction */
