@@ -52,20 +52,26 @@ static inline bool prefix_start(SC_HANDLE service)
     return false;
 }
 
-/* True once the driver is unloaded. */
+/* True once the driver is unloaded; a line and false when it is not within 30 seconds. */
 static inline bool prefix_stop(SC_HANDLE service)
 {
     SERVICE_STATUS status;
     struct judge *judge = prefix_judge();
     long long before = judge ? judge->unloads : 0;
-    if (!ControlService(service, SERVICE_CONTROL_STOP, &status))
+    bool asked = ControlService(service, SERVICE_CONTROL_STOP, &status);
+    if (!asked && GetLastError() != ERROR_SERVICE_REQUEST_TIMEOUT) { /* a busy machine: it was asked, and goes on */
+        if (GetLastError() != ERROR_SERVICE_NOT_ACTIVE)              /* it never started, as its caller knows */
+            printf("the driver cannot be stopped: error %lu\n", GetLastError());
         return false;
-    for (int i = 0; i < 500; i++) {
+    }
+    for (int i = 0; i < 3000; i++) {
         if (QueryServiceStatus(service, &status) && status.dwCurrentState == SERVICE_STOPPED &&
             (!judge || judge->magic != JUDGE_MAGIC || judge->unloads > before))
             return true;
         Sleep(10);
     }
+    printf("the driver does not stop: state %lu, %lld unloads after %lld\n", status.dwCurrentState,
+           judge ? judge->unloads : 0, before);
     return false;
 }
 
