@@ -274,6 +274,21 @@ TEST(invariants)
     CHECK(strstr(out, "{ r0 = record of 8 bytes, or NULL") && strstr(out, "until the walk ended"));
 }
 
+/* Whether r6 is 5 or 7 never matters, so one walk would do for both; what is said to be known must have both. */
+TEST(invariants_hold)
+{
+    READY();
+    CHECK(shell("printf '%%s\\n' '__attribute__((naked,section(\"xdp\"))) int prog(void *c) { asm volatile("
+                "\"call 7; r6 = 5; if r0 == 0 goto 1f; r6 = 7; 1: call 7; r8 = 0; if r0 == 0 goto 2f; r8 = 1;"
+                "2: r0 = 2; r0 += 0; *(u64 *)(r10 - 8) = r6; exit\"); }' >either.c &&"
+                "clang -O2 -g -target bpf -c either.c -o either.o"));
+    CHECK_EQ(run("verify either.o -v"), 0);
+    char *at = strstr(out, ": r0 += 0\n"), *end = at ? strstr(at, ": *(u64 *)") : NULL;
+    REQUIRE(at && end);
+    *end = 0;
+    CHECK(strstr(at, "r6 = 5") && strstr(at, "r6 = 7"));
+}
+
 TEST(colours)
 {
     READY();
