@@ -112,28 +112,26 @@ void device_error(bool known)
         SetLastError(ERROR_CALL_NOT_IMPLEMENTED);
 }
 
-/* Where the C runtimes that may be in the process keep errno. */
-static int *(__cdecl *errno_places[2])(void);
-
-static BOOL CALLBACK find_errno(PINIT_ONCE once, void *argument, void **context)
-{
-    static const wchar_t *const names[] = {L"ucrtbase.dll", L"msvcrt.dll"};
-    for (unsigned i = 0; i < 2; i++) {
-        HMODULE runtime = GetModuleHandleW(names[i]);
-        if (runtime)
-            errno_places[i] = (int *(__cdecl *)(void))(void (*)(void))GetProcAddress(runtime, "_errno");
-    }
-    return TRUE;
-}
-
+/* The C runtimes that may be in the process, each with an errno of its own.  One that is not there now may come later.
+ */
 void device_set_errno(int error)
 {
-    static INIT_ONCE once = INIT_ONCE_STATIC_INIT;
-    InitOnceExecuteOnce(&once, find_errno, NULL, NULL);
-    for (unsigned i = 0; i < 2; i++)
-        if (errno_places[i])
-            *errno_places[i]() = error;
+    typedef int *(__cdecl * place)(void);
+    static const wchar_t *const names[] = {L"ucrtbase.dll", L"msvcrt.dll"};
+    static place places[sizeof names / sizeof *names];
+    DWORD before = GetLastError();
+    for (unsigned i = 0; i < sizeof names / sizeof *names; i++) {
+        place known = os_load(&places[i]);
+        if (!known) {
+            HMODULE runtime = GetModuleHandleW(names[i]);
+            known = runtime ? (place)(void (*)(void))GetProcAddress(runtime, "_errno") : NULL;
+            os_store(&places[i], known);
+        }
+        if (known)
+            *known() = error;
+    }
     errno = error;
+    SetLastError(before);
 }
 
 struct device_event {

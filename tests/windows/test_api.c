@@ -118,6 +118,19 @@ TEST(errors_are_microsofts)
     CHECK_EQ(errno, ENOTSUP);
 
     SetLastError(1234);
+    CHECK_EQ(bpf_map_get_next_key(99, NULL, &key), -EBADF);
+    CHECK_EQ(GetLastError(), 1234);
+    /* An application of the other C runtime finds it there, however late that came. */
+    HMODULE runtime = LoadLibraryW(L"ucrtbase.dll");
+    REQUIRE(runtime);
+    int *(__cdecl * place)(void) = (int *(__cdecl *)(void))(void (*)(void))GetProcAddress(runtime, "_errno");
+    REQUIRE(place);
+    *place() = 0;
+    CHECK_EQ(bpf_map_get_next_key(99, NULL, &key), -EBADF);
+    CHECK_EQ(*place(), EBADF);
+    CHECK_EQ(errno, EBADF);
+
+    SetLastError(1234);
     CHECK_EQ(bpf(999, &attr, sizeof attr), -EINVAL);
     CHECK_EQ(errno, EINVAL);
     CHECK_EQ(GetLastError(), ERROR_CALL_NOT_IMPLEMENTED);
