@@ -333,6 +333,32 @@ static unsigned own_number(struct generator *g)
     return reg;
 }
 
+/* Asks about register `x`, 10: some number. */
+static void site_of(struct generator *g, unsigned x)
+{
+    struct recipe *r = g->recipe;
+    unsigned t = find(g, K_NUMBER);
+    if (x > 9)
+        x = find(g, K_NUMBER);
+    if (g->function || r->site_count == RECIPE_SITES || x > 9 || g->regs[x].kind != K_NUMBER)
+        return;
+    if (t > 9 || t == x || g->locked >> t & 1 || g->regs[t].kind != K_NUMBER) {
+        t = room_for_new(g);
+        if (t == x)
+            return;
+        emit(g, 0xb7, t, 0, 0, 0);
+        set(g, t, K_NUMBER, 0);
+    }
+    r->sites[r->site_count++] = (struct site){r->count, (uint8_t)x, (uint8_t)t};
+    for (int i = 0; i < SITE_INSNS; i++)
+        emit(g, 0x05, 0, 0, 0, 0);
+}
+
+static void site(struct generator *g)
+{
+    site_of(g, 10);
+}
+
 static void arithmetic(struct generator *g)
 {
     unsigned dst = own_number(g), op = alu_codes[below(g, sizeof alu_codes)], wide = chance(g, 3) ? 4 : 7;
@@ -352,6 +378,8 @@ static void arithmetic(struct generator *g)
         int by = chance(g, 2) ? 32 : 8 * (int)below(g, 8);
         emit(g, 0x67, dst, 0, 0, by);
         emit(g, chance(g, 2) ? 0x77 : 0xc7, dst, 0, 0, by);
+        if (chance(g, 4))
+            site_of(g, dst);
         return;
     }
     case 4: {
@@ -374,6 +402,8 @@ static void arithmetic(struct generator *g)
         if (op == 0x50)
             tune(g, at, true, 1);
     }
+    if (chance(g, 12))
+        site_of(g, dst);
 }
 
 static const uint8_t jump_codes[] = {0x10, 0x20, 0x30, 0x40, 0x50, 0x60, 0x70, 0xa0, 0xb0, 0xc0, 0xd0};
@@ -972,7 +1002,7 @@ static void ring(struct generator *g)
 static void pass_size(struct generator *g, unsigned reg, unsigned most)
 {
     uint32_t at = emit(g, 0xb7, reg, 0, 0, 1 + below(g, most));
-    tune(g, at, true, 1);
+    tune(g, at, true, chance(g, 3) ? -1 : 1);
 }
 
 static void helper(struct generator *g)
@@ -1293,24 +1323,6 @@ static void walk(struct generator *g)
     set_packet(g, t, 0);
 }
 
-static void site(struct generator *g)
-{
-    struct recipe *r = g->recipe;
-    unsigned x = find(g, K_NUMBER), t = find(g, K_NUMBER);
-    if (g->function || r->site_count == RECIPE_SITES || x > 9 || g->regs[x].kind != K_NUMBER)
-        return;
-    if (t > 9 || t == x || g->locked >> t & 1 || g->regs[t].kind != K_NUMBER) {
-        t = room_for_new(g);
-        if (t == x)
-            return;
-        emit(g, 0xb7, t, 0, 0, 0);
-        set(g, t, K_NUMBER, 0);
-    }
-    r->sites[r->site_count++] = (struct site){r->count, (uint8_t)x, (uint8_t)t};
-    for (int i = 0; i < SITE_INSNS; i++)
-        emit(g, 0x05, 0, 0, 0, 0);
-}
-
 /* A pointer moved by a constant, or compared, or subtracted. */
 static void pointer(struct generator *g)
 {
@@ -1371,14 +1383,19 @@ static void special(struct generator *g)
         g->regs[b].kind == K_CONTEXT)
         return;
     uint16_t locked = g->locked;
-    switch (below(g, 7)) {
+    switch (below(g, 12)) {
     case 0: /* two numbers, perhaps one */
         g->locked |= (uint16_t)(1u << a | 1u << b);
-        new_number(g, a);
-        new_number(g, b);
+        if (chance(g, 3))
+            new_number(g, a);
+        else
+            load_context(g, a);
+        load_context(g, b);
         jump = compare(g);
         emit(g, 0xbf, b, a, 0, 0);
         land(g, jump);
+        if (chance(g, 3))
+            emit(g, 0x5f, a, number(g), 0, 0);
         skip = emit(g, 0x25, a, 0, 0, WORLD_GLOBAL_SIZE - 1);
         emit(g, 0x18, base, LDDW_SRC_MAP_INDEX_VALUE, 0, WORLD_GLOBAL);
         emit(g, 0, 0, 0, 0, 0);
@@ -1402,7 +1419,7 @@ static void special(struct generator *g)
         set(g, 0, K_NONE, 0);
         jump = two ? UINT32_MAX : compare(g);
         if (chance(g, 4)) {
-            skip = emit(g, 0x15, a, 0, 0, 0);
+            skip = emit(g, chance(g, 2) ? 0x15 : 0x55, a, 0, 0, 0); /* or the wrong way around */
         } else {
             emit(g, 0x55, a, 0, 1, 0);
             skip = emit(g, 0x05, 0, 0, 0, 0);
@@ -1472,6 +1489,98 @@ static void special(struct generator *g)
         set(g, 0, K_NONE, 0);
         break;
     }
+    case 6: { /* proven of the packet's start, used of a place behind it */
+        unsigned ctx = context(g), size = 1 + below(g, 16), t = base == 5 ? 4 : base + 1;
+        bool wide = g->recipe->type != WORLD_LINUX_XDP;
+        if (ctx > 9 || ctx == a || ctx == b || ctx == base || t == ctx)
+            break;
+        g->locked |= (uint16_t)(1u << ctx | 1u << a | 1u << b);
+        new_number(g, t);
+        emit(g, 0x57, t, 0, 0, 1 + below(g, 31));
+        emit(g, wide ? 0x79 : 0x61, a, ctx, (int)packet_offset(g, false), 0);
+        emit(g, wide ? 0x79 : 0x61, b, ctx, (int)packet_offset(g, true), 0);
+        emit(g, 0xbf, base, a, 0, 0);
+        emit(g, 0x0f, base, t, 0, 0);
+        emit(g, 0x07, a, 0, 0, size);
+        skip = emit(g, 0x2d, a, b, 0, 0);
+        emit(g, 0x71, base, base, (int)size - 1, 0);
+        land(g, skip);
+        set(g, a, K_NONE, 0);
+        set(g, b, K_NONE, 0);
+        set(g, t, K_NONE, 0);
+        set(g, base, K_NONE, 0);
+        break;
+    }
+    case 7: { /* a buffer of which who knows how much is written */
+        unsigned ctx = context(g), low = 40 + below(g, 16);
+        if (!has(g, WORLD_LOAD_BYTES) || ctx > 9)
+            break;
+        emit(g, 0xbf, a, ctx, 0, 0);
+        set(g, a, K_CONTEXT, 0);
+        call(g, WORLD_PRANDOM);
+        emit(g, 0x57, 0, 0, 0, 15);
+        emit(g, 0x07, 0, 0, 0, 1);
+        emit(g, 0xbf, 4, 0, 0, 0);
+        emit(g, 0xbf, 1, a, 0, 0);
+        emit(g, 0xb7, 2, 0, 0, 0);
+        emit(g, 0xbf, 3, 10, 0, 0);
+        emit(g, 0x07, 3, 0, 0, -8 * (int)low);
+        call(g, WORLD_LOAD_BYTES);
+        emit(g, 0x61 | size_code(some_size(g)), 0, 10, -8 * (int)low + (int)below(g, 9), 0);
+        set(g, 0, K_NUMBER, 0);
+        break;
+    }
+    case 8: /* a record kept on the way that is looked at second */
+        if (!has(g, WORLD_RING_RESERVE) || !g->exits)
+            break;
+        jump = compare(g);
+        over = emit(g, 0x05, 0, 0, 0, 0);
+        land(g, jump);
+        load_map(g, 1, WORLD_RING);
+        emit(g, 0xb7, 2, 0, 0, 16);
+        emit(g, 0xb7, 3, 0, 0, 0);
+        call(g, WORLD_RING_RESERVE);
+        land(g, over);
+        for (unsigned r = 0; r <= 5; r++)
+            set(g, r, K_NONE, 0);
+        break;
+    case 9: /* a place further on on that way */
+        emit(g, 0x18, a, LDDW_SRC_MAP_INDEX_VALUE, 0, WORLD_GLOBAL);
+        emit(g, 0, 0, 0, 0, 0);
+        set(g, a, K_NONE, 0);
+        g->locked |= (uint16_t)(1u << a);
+        jump = compare(g);
+        over = emit(g, 0x05, 0, 0, 0, 0);
+        land(g, jump);
+        emit(g, 0x07, a, 0, 0, (int)below(g, WORLD_GLOBAL_SIZE));
+        land(g, over);
+        emit(g, 0x79, base, a, (int)below(g, WORLD_GLOBAL_SIZE - 7), 0);
+        set(g, base, K_NUMBER, 0);
+        break;
+    case 10: /* two names of one lookup, or two lookups */
+        pass_stack(g, 2, 8);
+        load_map(g, 1, WORLD_HASH);
+        call(g, WORLD_LOOKUP);
+        emit(g, 0xbf, a, 0, 0, 0);
+        emit(g, 0xbf, b, 0, 0, 0);
+        set(g, a, K_NONE, 0);
+        set(g, b, K_NONE, 0);
+        set(g, 0, K_NONE, 0);
+        g->locked |= (uint16_t)(1u << a | 1u << b);
+        jump = compare(g);
+        over = emit(g, 0x05, 0, 0, 0, 0);
+        land(g, jump);
+        pass_stack(g, 2, 8);
+        load_map(g, 1, WORLD_HASH);
+        call(g, WORLD_LOOKUP);
+        emit(g, 0xbf, b, 0, 0, 0);
+        land(g, over);
+        skip = emit(g, 0x15, a, 0, 0, 0);
+        emit(g, 0x79, base, b, 8 * (int)below(g, 6), 0);
+        land(g, skip);
+        for (unsigned r = 0; r <= 5; r++)
+            set(g, r, K_NONE, 0);
+        break;
     default: /* written on one way only */
         jump = compare(g);
         emit(g, 0xbf, a, number(g), 0, 0);
