@@ -240,7 +240,7 @@ static struct value join_value(struct widening *w, const struct value *old, cons
         int64_t limit = (int64_t)now->limit - shift;
         r.limit = limit < 0 ? 0 : limit < old->limit ? (uint32_t)limit : old->limit;
         struct scalar most = scalar_srange(INT64_MIN, 0xffff - (int64_t)r.limit), n = r.n;
-        if (scalar_meet(&n, &most)) /* as no packet is longer than 64 KiB */
+        if (r.limit && scalar_meet(&n, &most)) /* these bytes exist, and no packet is longer than 64 KiB */
             r.n = n;
         r.id = same_place && !old->id && !now->id
                    ? 0
