@@ -30,6 +30,7 @@ CHECK_STATIC struct check_test *check_first, **check_last = &check_first;
 CHECK_STATIC const char *check_name;
 CHECK_STATIC unsigned check_failures, check_passed, check_failed, check_skipped;
 CHECK_STATIC const char *check_skip_reason;
+CHECK_STATIC const char *check_not_here; /* why this test is another place's, where it runs: no skip */
 
 #define TEST(test_name)                                                                                                \
     static void test_##test_name(void);                                                                                \
@@ -95,10 +96,12 @@ static inline int check_main(int argc, char **argv)
             continue;
         check_name = test->name;
         check_failures = 0;
-        check_skip_reason = NULL;
+        check_skip_reason = check_not_here = NULL;
         test->body();
         if (check_failures)
             check_failed++;
+        else if (check_not_here)
+            printf("not here: %s: %s\n", test->name, check_not_here);
         else if (check_skip_reason) {
             printf("skipped: %s: %s\n", test->name, check_skip_reason);
             check_skipped++;
