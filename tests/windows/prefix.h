@@ -45,8 +45,14 @@ static inline SC_HANDLE prefix_service(const wchar_t *name, const wchar_t *file)
 
 static inline bool prefix_start(SC_HANDLE service)
 {
-    if (StartServiceW(service, 0, NULL) || GetLastError() == ERROR_SERVICE_ALREADY_RUNNING)
-        return true;
+    /* Wine's service manager answers ERROR_INTERNAL_ERROR while the process that ran the drivers before still ends. */
+    for (unsigned patience = 0; patience < 50; patience++) {
+        if (StartServiceW(service, 0, NULL) || GetLastError() == ERROR_SERVICE_ALREADY_RUNNING)
+            return true;
+        if (GetLastError() != ERROR_INTERNAL_ERROR)
+            break;
+        Sleep(100);
+    }
     if (GetLastError() != ERROR_NO_SYSTEM_RESOURCES) /* what a refused allocation is */
         printf("the driver did not start: error %lu\n", GetLastError());
     return false;
