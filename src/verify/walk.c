@@ -635,8 +635,6 @@ static bool walk(struct verifier *v, uint64_t *worst)
     struct verify_result *result = v->result;
     struct checkpoint *root = make_checkpoint(v);
     bool first = true;
-    uint32_t places = 0;
-    (void)places;
     if (!root)
         return false;
     if (logs(v, VERIFY_LOG_ALL))
