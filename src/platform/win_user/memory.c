@@ -1,144 +1,31 @@
 /* SPDX-License-Identifier: MIT
  *
- * Memory.  Small requests go to the process's heap; aligned ones of 128 KiB and more are pages of their own, untouched
- * until used.  Every allocation is counted, in a shard of the CPU it happened on; the sums are exact when nothing is
- * being allocated, which is when tests look.
+ * Aligned memory and pages.  What is large is pages of their own, untouched until used.
  */
 #include <malloc.h>
-#include <stdlib.h>
 #include <string.h>
-#include "base/checked.h"
+#include "platform/user/aligned.h"
 #include "platform/win_user/user.h"
 
-enum { SHARDS = 64, PAGED_FROM = 128 << 10, GRANULARITY = 64 << 10 };
+enum { GRANULARITY = 64 << 10 };
 
-static struct shard {
-    uint64_t allocated, freed; /* blocks */
-    uint64_t bytes;            /* live, modulo 2^64: memory may be freed on another CPU than it was allocated on */
-    uint64_t pad[5];
-} shards[SHARDS];
-
-static uint64_t fail_armed, fail_left; /* the dial: fail_left counts down to the one that fails */
-static uint64_t counted_from;
-
-static struct shard *shard(void)
+void *aligned_take(size_t size)
 {
-    return &shards[GetCurrentProcessorNumber() % SHARDS];
-}
-
-static bool refused(void)
-{
-    return unlikely(os_load(&fail_armed)) && os_fetch_sub(&fail_left, 1) == 1;
-}
-
-static void count_in(size_t size)
-{
-    struct shard *s = shard();
-    __atomic_fetch_add(&s->allocated, 1, __ATOMIC_RELAXED);
-    __atomic_fetch_add(&s->bytes, size, __ATOMIC_RELAXED);
-}
-
-static void count_out(size_t size)
-{
-    struct shard *s = shard();
-    __atomic_fetch_add(&s->freed, 1, __ATOMIC_RELAXED);
-    __atomic_fetch_sub(&s->bytes, size, __ATOMIC_RELAXED);
-}
-
-static uint64_t allocated(void)
-{
-    uint64_t n = 0;
-    for (unsigned i = 0; i < SHARDS; i++)
-        n += os_load(&shards[i].allocated);
-    return n;
-}
-
-void *os_alloc(size_t size, uint32_t tag)
-{
-    if (refused()) {
-        count_in(0);
-        count_out(0);
-        return NULL;
-    }
-    void *memory = calloc(1, size ? size : 1); /* aligned to 16 bytes in 64-bit processes */
+    if (size >= PAGED_FROM)
+        return VirtualAlloc(NULL, size, MEM_RESERVE | MEM_COMMIT, PAGE_READWRITE);
+    size_t rounded = size ? (size + 63) & ~(size_t)63 : 64;
+    void *memory = _aligned_malloc(rounded, 64);
     if (memory)
-        count_in(size);
+        memset(memory, 0, rounded);
     return memory;
 }
 
-void os_free(void *memory, size_t size, uint32_t tag)
+void aligned_give(void *memory, size_t size)
 {
-    if (!memory)
-        return;
-    free(memory);
-    count_out(size);
-}
-
-void *os_alloc_aligned(size_t size, uint32_t tag)
-{
-    size_t rounded;
-    void *memory = NULL;
-    if (refused()) {
-        count_in(0);
-        count_out(0);
-        return NULL;
-    }
-    if (size >= PAGED_FROM) {
-        memory = VirtualAlloc(NULL, size, MEM_RESERVE | MEM_COMMIT, PAGE_READWRITE);
-    } else {
-        rounded = size ? (size + 63) & ~(size_t)63 : 64;
-        memory = _aligned_malloc(rounded, 64);
-        if (memory)
-            memset(memory, 0, rounded);
-    }
-    if (memory)
-        count_in(size);
-    return memory;
-}
-
-void os_free_aligned(void *memory, size_t size, uint32_t tag)
-{
-    if (!memory)
-        return;
     if (size >= PAGED_FROM)
         bug_if(!VirtualFree(memory, 0, MEM_RELEASE));
     else
         _aligned_free(memory);
-    count_out(size);
-}
-
-static void *arena_take(void *self, size_t size)
-{
-    return os_alloc(size, OS_TAG('a', 'r', 'n', 'a'));
-}
-
-static void arena_give(void *self, void *memory, size_t size)
-{
-    os_free(memory, size, OS_TAG('a', 'r', 'n', 'a'));
-}
-
-const struct allocator os_allocator = {arena_take, arena_give, NULL};
-
-void os_alloc_fail(uint64_t nth)
-{
-    os_store(&fail_armed, 0);
-    os_store(&fail_left, nth);
-    os_store(&counted_from, allocated());
-    os_store(&fail_armed, nth != 0);
-}
-
-uint64_t os_alloc_count(void)
-{
-    return allocated() - os_load(&counted_from);
-}
-
-void os_alloc_live(uint64_t *blocks, uint64_t *bytes)
-{
-    *blocks = *bytes = 0;
-    for (unsigned i = 0; i < SHARDS; i++) {
-        *blocks += os_load(&shards[i].allocated) - os_load(&shards[i].freed);
-        *bytes += os_load(&shards[i].bytes);
-    }
 }
 
 /* What can be mapped by itself: the system places views of sections at multiples of 64 KiB. */
