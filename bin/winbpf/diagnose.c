@@ -19,41 +19,6 @@
 
 enum { SOURCE_SHOWN = 160 };
 
-struct naming {
-    const struct elf_object *elf;
-    const struct image *image;
-    char helper[96];
-};
-
-static const char *helper_name(void *self, int32_t id)
-{
-    struct naming *naming = self;
-    const char *name = contract_program_helper_name(naming->image->personality, naming->image->prog_type, id);
-    snprintf(naming->helper, sizeof naming->helper, "bpf_%s", name ? name : "");
-    return name ? naming->helper : NULL;
-}
-
-static const char *map_name(void *self, int32_t imm)
-{
-    const struct naming *naming = self;
-    return (uint32_t)imm < naming->image->map_count ? naming->image->maps[imm].name : NULL;
-}
-
-void cli_insn_text(const struct elf_object *elf, const struct image *image, uint32_t at, char *out, size_t size)
-{
-    struct naming naming = {elf, image, ""};
-    struct isa_names names = {helper_name, map_name, NULL, &naming};
-    struct insn slots[2] = {image->insns[at], {0}};
-    struct text text;
-    if (insn_is_lddw(&slots[0]) && at + 1 < image->insn_count)
-        slots[1] = image->insns[at + 1];
-    else if (slots[0].code == 0x85 && insn_src(&slots[0]) == CALL_SRC_HELPER &&
-             (uint32_t)slots[0].imm < image->helper_count)
-        slots[0].imm = image->helpers[slots[0].imm].id; /* as other tools print it */
-    text_init(&text, out, size);
-    (void)isa_disassemble(slots, 2, 0, ISA_SYNTAX_KERNEL, &names, &text);
-}
-
 static const char *base_name(const char *path)
 {
     const char *slash = strrchr(path, '/'), *other = strrchr(path, '\\'); /* compiled on Windows */

@@ -7,6 +7,7 @@
 #include "cli.h"
 #include "contract/contract.h"
 #include "isa/isa.h"
+#include "names.h"
 #include "platform/os.h"
 
 enum { ARENA_MAX = 1 << 30, TYPE_NOBITS = 8 };
@@ -126,44 +127,14 @@ int cli_sections(int argc, char **argv)
     return EXIT_OK;
 }
 
-struct naming {
-    const struct elf_object *elf;
-    const struct image *image;
-    char helper[64];
-};
-
-static const char *helper_name(void *self, int32_t id)
-{
-    struct naming *naming = self;
-    const char *name = contract_program_helper_name(naming->image->personality, naming->image->prog_type, id);
-    snprintf(naming->helper, sizeof naming->helper, "bpf_%s", name ? name : "");
-    return name ? naming->helper : NULL;
-}
-
-static const char *map_name(void *self, int32_t imm)
-{
-    const struct naming *naming = self;
-    return (uint32_t)imm < naming->elf->map_count ? naming->elf->maps[imm].name : NULL;
-}
-
-static const char *function_name(void *self, uint32_t target)
-{
-    const struct naming *naming = self;
-    for (uint32_t i = 0; i < naming->image->func_count; i++) {
-        if (naming->image->funcs[i].insn == target)
-            return naming->image->funcs[i].name;
-    }
-    return NULL;
-}
-
 static void print_program(const struct elf_object *elf, const struct image *image, enum isa_syntax syntax)
 {
-    struct naming naming = {elf, image, ""};
-    struct isa_names names = {helper_name, map_name, function_name, &naming};
+    struct cli_names names;
     const char *type = contract_program_type_name(elf->personality, image->prog_type);
     char line[512];
     uint32_t next_line = 0;
     const char *shown = NULL;
+    cli_names(&names, elf, image);
     printf("%s: section %s, type %s, %u instructions\n", cli_clean(image->name), cli_clean(image->section),
            type ? type : "unknown", image->insn_count);
     /* Helpers by id again, as other tools print them. */
@@ -181,7 +152,7 @@ static void print_program(const struct elf_object *elf, const struct image *imag
     }
     for (size_t at = 0; at < image->insn_count;) {
         struct text text;
-        const char *name = at ? function_name(&naming, (uint32_t)at) : NULL;
+        const char *name = at ? names.isa.subprogram(&names, (uint32_t)at) : NULL;
         if (name)
             printf("%s:\n", cli_clean(name));
         for (; next_line < image->line_count && image->lines[next_line].insn <= at; next_line++) {
@@ -193,7 +164,7 @@ static void print_program(const struct elf_object *elf, const struct image *imag
             shown = source;
         }
         text_init(&text, line, sizeof line);
-        size_t slots = isa_disassemble(insns, image->insn_count, at, syntax, &names, &text);
+        size_t slots = isa_disassemble(insns, image->insn_count, at, syntax, &names.isa, &text);
         printf("%6zu: %s\n", at, cli_clean(line));
         at += slots;
     }

@@ -8,6 +8,7 @@
 #include <stdbool.h>
 #include <stdio.h>
 #include "elf/elf.h"
+#include "names.h"
 #include "verify/verify.h"
 
 struct cli_verified {
@@ -20,12 +21,6 @@ struct cli_verified {
     double microseconds; /* of the verifier, thread CPU time */
     size_t peak_bytes;
 };
-
-/* "accept", "reject", "too-complex", "too-long". */
-const char *cli_verdict_name(enum verify_verdict verdict);
-
-/* Instruction `at` as text, helpers and maps by name; not cleaned of what a terminal would act on. */
-void cli_insn_text(const struct elf_object *elf, const struct image *image, uint32_t at, char *out, size_t size);
 
 /* A verdict in words: one line for an accepted program, a diagnostic for any other.  `colour`: with escapes. */
 void cli_print_verdict(FILE *out, const struct cli_verified *verified, bool colour);

@@ -38,12 +38,6 @@ struct job {
     size_t verified, rejected, regressions, unreadable, untyped;
 };
 
-const char *cli_verdict_name(enum verify_verdict verdict)
-{
-    static const char *const names[] = {"accept", "reject", "too-complex", "too-long"};
-    return names[verdict];
-}
-
 /* ---- the command line ---- */
 
 static bool number(const char *name, const char *text, uint64_t *out)
