@@ -6,54 +6,7 @@
 #include <dirent.h>
 #include <time.h>
 #include "check.h"
-#include "elf/object.h"
-#include "image/image.h"
-
-/* A row of expected.tsv: project, object, section, function, insns. */
-struct row {
-    char object[256], section[128], function[128];
-    unsigned insns;
-    bool seen;
-};
-
-static struct row rows[1024];
-static unsigned row_count;
-
-static bool read_rows(void)
-{
-    char path[1024], line[8192];
-    snprintf(path, sizeof path, "%s/corpus/samples/expected.tsv", test_shared());
-    FILE *file = fopen(path, "r");
-    if (!file)
-        return false;
-    row_count = 0;
-    while (fgets(line, sizeof line, file) && row_count < 1024) {
-        char *field[6], *at = line;
-        for (int i = 0; i < 6; i++) {
-            field[i] = at;
-            at += strcspn(at, "\t");
-            if (*at)
-                *at++ = 0;
-        }
-        if (!strcmp(field[0], "project"))
-            continue;
-        struct row *row = &rows[row_count++];
-        snprintf(row->object, sizeof row->object, "%s/%s", field[0], field[1]);
-        snprintf(row->section, sizeof row->section, "%s", field[2]);
-        snprintf(row->function, sizeof row->function, "%s", field[3]);
-        row->insns = (unsigned)atoi(field[5]);
-        row->seen = false;
-    }
-    fclose(file);
-    return true;
-}
-
-/* Instructions of the first function alone, as PREVAIL counts, or of the whole image, as libbpf does. */
-static bool same_size(const struct image *image, unsigned insns)
-{
-    unsigned first = image->func_count > 1 ? image->funcs[1].insn : image->insn_count;
-    return insns == 0 || insns == image->insn_count || insns == first;
-}
+#include "elf/samples.h"
 
 static unsigned opened, refused, matched;
 
@@ -83,11 +36,9 @@ static void one(const char *name, struct bytes bytes)
             const struct image *image = &object.programs[i];
             if (getenv("WINBPF_VERBOSE") && object.broken[i])
                 printf("    %s/%s: %s\n", image->section, image->name, object.broken[i]);
-            for (unsigned r = 0; r < row_count; r++)
-                if (!rows[r].seen && !strcmp(rows[r].object, name) && !strcmp(rows[r].section, image->section) &&
-                    (!strcmp(rows[r].function, image->name) || !strcmp(rows[r].function, image->section)) &&
-                    same_size(image, rows[r].insns)) {
-                    rows[r].seen = true;
+            for (unsigned r = 0; r < sample_count; r++)
+                if (!samples[r].seen && !strcmp(samples[r].object, name) && sample_is(&samples[r], image)) {
+                    samples[r].seen = true;
                     matched++;
                     break;
                 }
@@ -120,19 +71,20 @@ TEST(corpus)
 {
     static const char *const projects[] = {"build",   "cilium", "cilium-core", "cilium-examples",  "falco",
                                            "invalid", "linux",  "ovs",         "prototype-kernel", "suricata"};
-    if (!read_rows())
+    if (!samples_read())
         SKIP("no ../shared/corpus (set WINBPF_SHARED)");
     for (unsigned i = 0; i < sizeof projects / sizeof *projects; i++)
         walk(projects[i]);
-    printf("%u objects opened, %u refused, %u of %u listed programs found\n", opened, refused, matched, row_count);
-    for (unsigned r = 0; r < row_count; r++)
-        if (!rows[r].seen)
-            printf("not found: %s %s %s %u\n", rows[r].object, rows[r].section, rows[r].function, rows[r].insns);
+    printf("%u objects opened, %u refused, %u of %u listed programs found\n", opened, refused, matched, sample_count);
+    for (unsigned r = 0; r < sample_count; r++)
+        if (!samples[r].seen)
+            printf("not found: %s %s %s %u\n", samples[r].object, samples[r].section, samples[r].function,
+                   samples[r].insns);
     /* The folder invalid/ has two objects whose section names are corrupted; they are refused as a whole. */
-    for (unsigned r = 0; r < row_count; r++)
-        if (!rows[r].seen)
-            CHECK(!strncmp(rows[r].object, "invalid/", 8));
-    CHECK_EQ(row_count, 405);
+    for (unsigned r = 0; r < sample_count; r++)
+        if (!samples[r].seen)
+            CHECK(!strncmp(samples[r].object, "invalid/", 8));
+    CHECK_EQ(sample_count, 405);
     CHECK_EQ(opened, 98);
     CHECK_EQ(refused, 2);
     CHECK_EQ(matched, 403);

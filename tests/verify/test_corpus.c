@@ -4,66 +4,8 @@
  * the way in which the program goes wrong.  Flags are a root's: pointers may leak, unwritten stack may be read.
  */
 #include "check.h"
-#include "elf/object.h"
-#include "image/image.h"
+#include "elf/samples.h"
 #include "verify/subject.h"
-
-struct row {
-    char object[256], section[128], function[128], type[32], prevail[16], kernel[16];
-    unsigned insns;
-    double kernel_us;
-    bool seen;
-};
-
-static struct row rows[1024];
-static unsigned row_count;
-
-static bool read_rows(void)
-{
-    char path[1024], line[8192];
-    snprintf(path, sizeof path, "%s/corpus/samples/expected.tsv", test_shared());
-    FILE *file = fopen(path, "r");
-    if (!file)
-        return false;
-    while (fgets(line, sizeof line, file) && row_count < 1024) {
-        char *field[12], *at = line;
-        for (int i = 0; i < 12; i++) {
-            field[i] = at;
-            at += strcspn(at, "\t\n");
-            if (*at)
-                *at++ = 0;
-        }
-        if (!strcmp(field[0], "project"))
-            continue;
-        struct row *row = &rows[row_count++];
-        snprintf(row->object, sizeof row->object, "%s/%s", field[0], field[1]);
-        snprintf(row->section, sizeof row->section, "%s", field[2]);
-        snprintf(row->function, sizeof row->function, "%s", field[3]);
-        snprintf(row->type, sizeof row->type, "%s", field[4]);
-        snprintf(row->prevail, sizeof row->prevail, "%s", field[6]);
-        snprintf(row->kernel, sizeof row->kernel, "%s", field[7]);
-        row->insns = (unsigned)atoi(field[5]);
-        row->kernel_us = atof(field[10]);
-    }
-    fclose(file);
-    return true;
-}
-
-static uint32_t type_number(const char *name)
-{
-    for (uint32_t type = 0; type < 64; type++) {
-        const char *known = contract_program_type_name(PERSONALITY_LINUX, type);
-        if (known && !strcmp(known, name))
-            return type;
-    }
-    return 0;
-}
-
-static bool same_size(const struct image *image, unsigned insns)
-{
-    unsigned first = image->func_count > 1 ? image->funcs[1].insn : image->insn_count;
-    return insns == 0 || insns == image->insn_count || insns == first;
-}
 
 static unsigned wrong, right;
 static FILE *table;
@@ -100,7 +42,7 @@ static bool excepted(const char *object, const char *program, bool accepted)
     return false;
 }
 
-static void judge(struct row *row, const struct image *image, const struct btf *btf, const char *broken)
+static void judge(struct sample *row, const struct image *image, const struct btf *btf, const char *broken)
 {
     struct subject s;
     struct image copy = *image;
@@ -109,7 +51,7 @@ static void judge(struct row *row, const struct image *image, const struct btf *
     row->seen = true;
     /* a function of .text that no section gives a type is what libbpf takes it for */
     if (*row->type || !copy.prog_type)
-        copy.prog_type = type_number(*row->type ? row->type : "socket_filter");
+        copy.prog_type = sample_type(*row->type ? row->type : "socket_filter");
     if (broken) {
         if (table)
             fprintf(table, "%s\t%s\t%s\tbroken\t\t\t\t%s\n", row->object, row->section, row->function, broken);
@@ -149,11 +91,9 @@ static void one(const char *name, struct bytes bytes)
     if (!elf_open(bytes, &options, &job.arena, &job.diag, &object))
         for (uint32_t i = 0; i < object.program_count; i++) {
             const struct image *image = &object.programs[i];
-            for (unsigned r = 0; r < row_count; r++)
-                if (!rows[r].seen && !strcmp(rows[r].object, name) && !strcmp(rows[r].section, image->section) &&
-                    (!strcmp(rows[r].function, image->name) || !strcmp(rows[r].function, image->section)) &&
-                    same_size(image, rows[r].insns)) {
-                    judge(&rows[r], image, object.btf, object.broken[i]);
+            for (unsigned r = 0; r < sample_count; r++)
+                if (!samples[r].seen && !strcmp(samples[r].object, name) && sample_is(&samples[r], image)) {
+                    judge(&samples[r], image, object.btf, object.broken[i]);
                     break;
                 }
         }
@@ -163,18 +103,18 @@ static void one(const char *name, struct bytes bytes)
 TEST(corpus)
 {
     char path[2048];
-    if (!read_rows())
+    if (!samples_read())
         SKIP("no ../shared/corpus (set WINBPF_SHARED)");
     REQUIRE(read_exceptions());
     if (getenv("WINBPF_TABLE"))
         table = fopen(getenv("WINBPF_TABLE"), "w");
-    for (unsigned r = 0; r < row_count; r++) {
-        if (rows[r].seen || (r && !strcmp(rows[r].object, rows[r - 1].object)))
+    for (unsigned r = 0; r < sample_count; r++) {
+        if (samples[r].seen || (r && !strcmp(samples[r].object, samples[r - 1].object)))
             continue;
-        snprintf(path, sizeof path, "%s/corpus/samples/%.250s", test_shared(), rows[r].object);
+        snprintf(path, sizeof path, "%s/corpus/samples/%.250s", test_shared(), samples[r].object);
         struct bytes bytes = test_file(path);
         CHECK(bytes.data != NULL);
-        one(rows[r].object, bytes);
+        one(samples[r].object, bytes);
         free((void *)(uintptr_t)bytes.data);
     }
     if (table)
