@@ -16,21 +16,14 @@ static bool is_constant(const struct map *map)
     return os_load(&map->frozen) && map->flags & BPF_F_RDONLY_PROG;
 }
 
+/* With the ids of its own BTF. */
 static void describe(const struct map *map, struct map_spec *spec)
 {
-    *spec = (struct map_spec){
-        .name = map->name,
-        .kind = map->kind,
-        .key_size = map->key_size,
-        .value_size = map->value_size,
-        .max_entries = map->max_entries,
-        .flags = map->flags,
-        .extra = map->extra,
-        .inner = IMAGE_NO_INDEX,
-        .btf_key = map->btf ? map->btf_key : 0,
-        .btf_value = map->btf ? map->btf_value : 0,
-        .personality = map->personality,
-    };
+    map_specify(map, spec);
+    if (map->btf) {
+        spec->btf_key = map->btf_key;
+        spec->btf_value = map->btf_value;
+    }
 }
 
 static void passed(struct epoch_entry *entry) {}

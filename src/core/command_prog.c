@@ -58,17 +58,7 @@ static uint32_t map_index(void *self, int32_t handle)
         return IMAGE_NO_INDEX;
     }
     load->maps[load->map_count] = map;
-    load->specs[load->map_count] = (struct map_spec){
-        .name = map->name,
-        .kind = map->kind,
-        .key_size = map->key_size,
-        .value_size = map->value_size,
-        .max_entries = map->max_entries,
-        .flags = map->flags,
-        .extra = map->extra,
-        .inner = IMAGE_NO_INDEX,
-        .personality = map->personality,
-    };
+    map_specify(map, &load->specs[load->map_count]);
     return load->map_count++;
 }
 

@@ -118,6 +118,21 @@ enum result map_create(const struct map_spec *spec, struct map *inner, struct ma
     return map_create_typed(spec, inner, NULL, out);
 }
 
+void map_specify(const struct map *map, struct map_spec *spec)
+{
+    *spec = (struct map_spec){
+        .name = map->name,
+        .kind = map->kind,
+        .key_size = map->key_size,
+        .value_size = map->value_size,
+        .max_entries = map->max_entries,
+        .flags = map->flags,
+        .extra = map->extra,
+        .inner = IMAGE_NO_INDEX,
+        .personality = map->personality,
+    };
+}
+
 /* Each side announces itself before it looks at the other. */
 enum result map_writable_enter(struct map *map)
 {

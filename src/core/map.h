@@ -91,6 +91,9 @@ enum result map_create(const struct map_spec *spec, struct map *inner, struct ma
 /* The same with the BTF that spec->btf_key and btf_value are ids of; the map takes a reference of its own. */
 enum result map_create_typed(const struct map_spec *spec, struct map *inner, struct btf_object *btf, struct map **out);
 
+/* What a map was made from, without contents, inner map and BTF ids; names stay the map's. */
+void map_specify(const struct map *map, struct map_spec *spec);
+
 /* Is `name` (at most 15 characters, ended by a NUL) one that maps and programs may have: letters, digits, _ and . */
 bool core_name_valid(const char name[16]);
 
