@@ -29,18 +29,16 @@ static uint64_t missing; /* types that this kernel does not load */
 static void find_subjects(void)
 {
     uint32_t count, types = 0;
-    uint64_t there = 0, named = 0;
+    uint64_t there = 0;
 
     if (subject_count)
         return;
     count = kernel_subjects(subjects);
-    for (uint32_t i = 0; i < count; i++) {
-        named |= UINT64_C(1) << subjects[i].type;
+    for (uint32_t i = 0; i < count; i++)
         if (kernel_has(&subjects[i])) {
             there |= UINT64_C(1) << subjects[i].type;
             subjects[subject_count++] = subjects[i];
         }
-    }
     missing = (UINT64_C(1) << 33) - 2 - there;
     printf("judged: %u ways to load a program;", subject_count);
     for (uint32_t type = 1; type <= 32; type++)
