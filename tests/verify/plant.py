@@ -9,7 +9,7 @@ MUTANTS has one fault a paragraph:
     + what stands there instead, when the fault is switched on; nothing: nothing
 
 A text that ends in ';' or '}' is statements, any other an expression.  The copies consult `verify_mutant`, the number
-of the fault that is on; verify_mutants.h has their names.  A text that is not there, or twice, is an error: the
+of the fault that is on; verify_mutants.h has their names and files.  A text that is not there, or twice, is an error: the
 verifier has changed, and the fault must be planted anew.
 """
 import pathlib
@@ -65,7 +65,8 @@ def main():
         if not (out / file).exists() or (out / file).read_text() != line + text:
             (out / file).write_text(line + text)
     (out / "verify_mutants.h").write_text(
-        "static const char *const mutant_names[] = {" + ", ".join(f'"{f[0]}"' for f in faults) + "};\n")
+        "static const char *const mutant_names[] = {" + ", ".join(f'"{f[0]}"' for f in faults) + "};\n"
+        "static const char *const mutant_files[] = {" + ", ".join(f'"{f[1]}"' for f in faults) + "};\n")
     return failed
 
 
