@@ -176,6 +176,18 @@ static bool may_be_null(const struct value *value)
            value->kind == V_BTF;
 }
 
+/* Where both are measured from one anchor, so is the result; in loops give_anchor() has the last word. */
+static void join_distance(struct value *r, const struct value *old, const struct value *now)
+{
+    if (old->anchor && old->anchor == now->anchor) {
+        r->lo = old->lo < now->lo ? old->lo : now->lo;
+        r->hi = old->hi > now->hi ? old->hi : now->hi;
+    } else {
+        r->anchor = 0;
+        r->lo = r->hi = 0;
+    }
+}
+
 /* Both numbers. */
 static struct value join_number(struct widening *w, const struct value *old, const struct value *now, bool precise)
 {
@@ -188,14 +200,7 @@ static struct value join_number(struct widening *w, const struct value *old, con
         r.id = 0;
         r.off = 0;
     }
-    /* anchors are given by the caller in loops; elsewhere distances join */
-    if (old->anchor && old->anchor == now->anchor) {
-        r.lo = old->lo < now->lo ? old->lo : now->lo;
-        r.hi = old->hi > now->hi ? old->hi : now->hi;
-    } else {
-        r.anchor = 0;
-        r.lo = r.hi = 0;
-    }
+    join_distance(&r, old, now);
     return r;
 }
 
@@ -229,13 +234,7 @@ static struct value join_value(struct widening *w, const struct value *old, cons
     r.off = old->off;
     r.n = join(w, &old->n, &moved);
     r.flags |= old->flags & VALUE_NULLABLE;
-    if (old->anchor && old->anchor == now->anchor) {
-        r.lo = old->lo < now->lo ? old->lo : now->lo;
-        r.hi = old->hi > now->hi ? old->hi : now->hi;
-    } else {
-        r.anchor = 0;
-        r.lo = r.hi = 0;
-    }
+    join_distance(&r, old, now);
     if (old->kind == V_PACKET) {
         int64_t limit = (int64_t)now->limit - shift;
         r.limit = limit < 0 ? 0 : limit < old->limit ? (uint32_t)limit : old->limit;
