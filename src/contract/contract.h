@@ -125,6 +125,10 @@ enum field_kind {
                   */
 };
 
+/* Bytes of the longest region that a hook may hand to a program (packet, metadata, other memory), headroom that it may
+ * grow into included.  The verifier relies on it: a hook refuses what is longer. */
+enum { CONTRACT_REGION_MOST = 0x7ffff };
+
 enum {
     FIELD_READ = 1u << 0,
     FIELD_WRITE = 1u << 1,

@@ -27,6 +27,8 @@ static enum result test_run(struct prog *prog, struct test_run *run)
     uint64_t r0 = 0;
     if (run->flags || !run->context_in || run->context_in_size < sizeof event.context)
         return RESULT_INVALID;
+    if (run->data_in_size > CONTRACT_REGION_MOST)
+        return RESULT_TOO_BIG;
     for (uint32_t i = sizeof event.context; i < run->context_in_size; i++) {
         if (((const uint8_t *)run->context_in)[i])
             return RESULT_TOO_BIG;

@@ -30,6 +30,7 @@ void xdp_provider_set(const struct xdp_provider *chosen)
 
 void xdp_frame_init(struct xdp_frame *frame, void *buffer, size_t size, size_t headroom, size_t length)
 {
+    bug_if(size > CONTRACT_REGION_MOST); /* the verifier counts on it */
     memset(frame, 0, sizeof *frame);
     frame->start = buffer;
     frame->limit = frame->start + size - XDP_TAILROOM;

@@ -48,7 +48,8 @@ struct xdp_frame {
     uint32_t redirect; /* interface index after XDP_VERDICT_REDIRECT */
 };
 
-/* Lays a frame out in `buffer` of `size` bytes, whose data (length bytes) begins at `headroom`.  No metadata. */
+/* Lays a frame out in `buffer` of `size` bytes (at most CONTRACT_REGION_MOST), whose data (length bytes) begins at
+ * `headroom`.  No metadata. */
 void xdp_frame_init(struct xdp_frame *frame, void *buffer, size_t size, size_t headroom, size_t length);
 
 /* Runs `prog` once on the frame.  The caller is inside epoch_enter_cpu(), whose CPU is `cpu`. */

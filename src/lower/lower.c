@@ -51,21 +51,6 @@ static enum result refuse(const struct lowering *l, const char *why)
     return RESULT_NOT_SUPPORTED;
 }
 
-/* The field that [off, off + size) lies in and that allows the access: the verifier's rule. */
-static const struct context_field *field_at(const struct context_layout *layout, int32_t off, unsigned size, bool load)
-{
-    for (uint32_t i = 0; i < layout->field_count; i++) {
-        const struct context_field *f = &layout->fields[i];
-        if (off < f->offset || off + (int32_t)size > f->offset + f->size ||
-            !(f->flags & (load ? FIELD_READ : FIELD_WRITE)))
-            continue;
-        if (f->kind == FIELD_BYTES || (off == f->offset && size == f->size) ||
-            (f->kind == FIELD_SCALAR && f->flags & FIELD_NARROW && load))
-            return f;
-    }
-    return NULL;
-}
-
 static bool is_power_of_two(unsigned n)
 {
     return n && !(n & (n - 1));
@@ -101,7 +86,7 @@ static bool reachable(const struct lowering *l, const struct context_field *f)
 static enum result load_context(struct lowering *l, struct insn insn)
 {
     unsigned size = size_of(insn.code), mode = insn.code & MODE;
-    const struct context_field *f = field_at(l->layout, insn.off, size, true);
+    const struct context_field *f = contract_field(l->layout, insn.off, size, false);
     if (!f || (mode != MODE_MEM && mode != MODE_MEMSX))
         return refuse(l, "not a field of the context");
     if (!reachable(l, f))
@@ -126,7 +111,7 @@ static enum result load_context(struct lowering *l, struct insn insn)
 static enum result store_context(struct lowering *l, struct insn insn)
 {
     unsigned size = size_of(insn.code);
-    const struct context_field *f = field_at(l->layout, insn.off, size, false);
+    const struct context_field *f = contract_field(l->layout, insn.off, size, true);
     if (!f || (insn.code & MODE) != MODE_MEM || (f->kind != FIELD_SCALAR && f->kind != FIELD_BYTES))
         return refuse(l, "not a field of the context that may be stored to");
     if (!reachable(l, f))
@@ -281,7 +266,7 @@ enum result lower(const struct image *image, const struct program_contract *cont
     struct lowering l = {.image = image, .contract = contract, .flags = insns, .diag = diag};
     uint32_t room = room_for(image, insns);
     memset(out, 0, sizeof *out);
-    l.layout = &contract->context[image->personality];
+    l.layout = contract_context(contract, image->personality, image->attach_type);
     l.insns = arena_array(arena, room, sizeof *l.insns);
     l.to_old = arena_array(arena, room, sizeof *l.to_old);
     l.to_new = arena_array(arena, (size_t)image->insn_count + 1, sizeof *l.to_new);

@@ -107,7 +107,7 @@ static bool dynptr_slots(struct verifier *v, struct call *c, const struct value 
 {
     if (p->kind != V_STACK || p->n.smin != p->n.smax)
         return wrong(v, c, "a pointer to a dynptr on the stack", p);
-    *offset = p->n.smin + p->off;
+    *offset = value_low(p, 0);
     if (*offset % 8 || *offset < -(int64_t)ISA_STACK_SIZE || *offset > -16)
         return refuse(v, REASON_DYNPTR, "%s: a dynptr takes 16 aligned bytes of the stack", c->who);
     return true;
@@ -213,7 +213,7 @@ static bool text_argument(struct verifier *v, struct call *c, const struct value
     map = &v->image->maps[p->index];
     if (!map->frozen)
         return refuse(v, REASON_ARGUMENT_KIND, "%s must lie in read-only data", c->who);
-    int64_t at = p->n.smin + p->off;
+    int64_t at = value_low(p, 0);
     if (!scalar_is_const(&p->n) || at < 0 || (uint64_t)at >= map->value_size)
         return refuse(v, REASON_MAP_VALUE_BOUNDS, "%s is at no constant place in read-only data", c->who);
     if (map->contents.data &&
@@ -229,7 +229,7 @@ static bool lock_argument(struct verifier *v, struct call *c, const struct value
     if (p->kind != V_MAP_VALUE || p->flags & VALUE_NULLABLE)
         return wrong(v, c, "a bpf_spin_lock in a map value", p);
     info = map_info(v, p->index);
-    if (info->lock < 0 || !scalar_is_const(&p->n) || p->n.smin + p->off != info->lock)
+    if (info->lock < 0 || !scalar_is_const(&p->n) || value_low(p, 0) != info->lock)
         return refuse(v, REASON_LOCK, "%s points at no bpf_spin_lock of the map's value", c->who);
     if (is(c, "spin_lock")) {
         if (g->lock_map)
@@ -252,7 +252,7 @@ static bool timer_argument(struct verifier *v, struct call *c, const struct valu
     if (p->kind != V_MAP_VALUE || p->flags & VALUE_NULLABLE)
         return wrong(v, c, "a bpf_timer in a map value", p);
     info = map_info(v, p->index);
-    if (info->timer < 0 || !scalar_is_const(&p->n) || p->n.smin + p->off != info->timer)
+    if (info->timer < 0 || !scalar_is_const(&p->n) || value_low(p, 0) != info->timer)
         return refuse(v, REASON_TIMER, "%s points at no bpf_timer of the map's value", c->who);
     return true;
 }
@@ -426,7 +426,7 @@ static bool element_exists(struct verifier *v, const struct call *c)
         c->proto->args[1] != ARG_MAP_KEY || !is(c, "map_lookup_elem"))
         return false;
     if (key->kind == V_STACK && scalar_is_const(&key->n)) {
-        if (!memory_read_stack(v, c->who, key->index, key->n.smin + key->off, 4, &index, &deps) ||
+        if (!memory_read_stack(v, c->who, key->index, value_low(key, 0), 4, &index, &deps) ||
             !value_is_const(&index, &number) || number >= map->max_entries)
             return false;
         mark_precise(v, deps);

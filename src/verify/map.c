@@ -58,7 +58,7 @@ bool map_special(struct verifier *v, const struct value *base, int32_t off, uint
     if (!btf_of(v, base->index) || !v->image->maps[base->index].btf_value)
         return true;
     info = map_info(v, base->index);
-    int64_t low = base->n.smin + base->off + off, high = base->n.smax + base->off + off + (int64_t)size;
+    int64_t low = value_low(base, off), high = value_high(base, off) + (int64_t)size;
     if (info->lock >= 0 && low < info->lock + 4 && high > info->lock)
         return refuse(v, REASON_SPECIAL_FIELD, "%s the bpf_spin_lock at offset %d of a map value", does, info->lock);
     if (info->timer >= 0 && low < info->timer + 16 && high > info->timer)

@@ -265,7 +265,7 @@ static bool stack_store(struct verifier *v, const struct value *base, int32_t of
                         const struct value *value, uint64_t deps)
 {
     uint32_t f = base->index;
-    int64_t low = base->n.smin + base->off + off, high = base->n.smax + base->off + off;
+    int64_t low = value_low(base, off), high = value_high(base, off);
     if (base->n.smin < -WINDOW || base->n.smax > WINDOW || !stack_bounds(v, "writes", low, high, size))
         return v->reason ? false : refuse(v, REASON_STACK_BOUNDS, "writes at an unbounded offset into the stack");
     bool pointer = value_is_pointer(value);
@@ -323,7 +323,7 @@ static bool stack_store(struct verifier *v, const struct value *base, int32_t of
 static bool stack_load(struct verifier *v, unsigned dst, const struct value *base, int32_t off, unsigned size,
                        bool is_signed)
 {
-    int64_t low = base->n.smin + base->off + off, high = base->n.smax + base->off + off;
+    int64_t low = value_low(base, off), high = value_high(base, off);
     struct value value;
     uint64_t deps = 0;
     if (base->n.smin < -WINDOW || base->n.smax > WINDOW || !stack_bounds(v, "reads", low, high, size))
@@ -381,7 +381,7 @@ static bool packet_bounds(struct verifier *v, const struct value *base, int32_t 
     int64_t from = (int64_t)base->off + off;
     static const char *const regions[REGIONS] = {"packet", "packet metadata", "memory"};
     const char *region = regions[base->index];
-    if (base->n.smin + from < 0 || base->n.smin < -WINDOW)
+    if (base->n.smin < -WINDOW || base->n.smin + from < 0)
         return refuse(v, REASON_PACKET_BOUNDS, "%s before the start of the %s", does, region);
     if (from + (int64_t)size > (int64_t)base->limit) {
         if (scalar_is_const(&base->n) && !base->id)
@@ -616,7 +616,7 @@ bool memory_atomic(struct verifier *v, const struct insn *insn, unsigned size)
     if (!aligned(v, &base, insn->off, size, true))
         return false;
     if (base.kind == V_STACK) {
-        int64_t low = base.n.smin + base.off + insn->off, high = base.n.smax + base.off + insn->off;
+        int64_t low = value_low(&base, insn->off), high = value_high(&base, insn->off);
         if (!note_access(v, INSN_OTHER))
             return false;
         if (base.n.smin < -WINDOW || base.n.smax > WINDOW || !stack_bounds(v, "changes", low, high, size))
@@ -656,7 +656,7 @@ bool memory_range(struct verifier *v, const char *who, const struct value *p, ui
         return refuse(v, REASON_READ_ONLY, "%s: the memory is read-only", who);
     switch (p->kind) {
     case V_STACK: {
-        int64_t low = p->n.smin + p->off, high = p->n.smax + p->off;
+        int64_t low = value_low(p, 0), high = value_high(p, 0);
         if (p->n.smin < -WINDOW || p->n.smax > WINDOW || size > ISA_STACK_SIZE ||
             !stack_bounds(v, "takes", low, high, size))
             return v->reason
@@ -718,10 +718,10 @@ void memory_written(struct verifier *v, const struct value *p, uint64_t size)
     if (p->kind != V_STACK || !size)
         return; /* elsewhere nothing was known */
     if (p->n.smin != p->n.smax) {
-        (void)stack_blur(v, p->index, p->n.smin + p->off, p->n.smax + p->off, size);
+        (void)stack_blur(v, p->index, value_low(p, 0), value_high(p, 0), size);
         return;
     }
-    int64_t at = p->n.smin + p->off, end = at + (int64_t)size;
+    int64_t at = value_low(p, 0), end = at + (int64_t)size;
     while (at < end) {
         unsigned byte;
         (void)slot_of(at, &byte);

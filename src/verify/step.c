@@ -175,9 +175,9 @@ static bool pointer_alu(struct verifier *v, enum scalar_op op, bool wide, unsign
         }
         if (is_end_of(d, s)) { /* what is left of the packet */
             if (!s->id) {
-                any.n = scalar_srange(-(int64_t)s->off, 0xffff - (int64_t)s->off);
+                any.n = scalar_srange(-(int64_t)s->off, CONTRACT_REGION_MOST - (int64_t)s->off);
                 if (s->limit > (uint32_t)s->off && s->off >= 0)
-                    any.n = scalar_srange((int64_t)s->limit - s->off, 0xffff - (int64_t)s->off);
+                    any.n = scalar_srange((int64_t)s->limit - s->off, CONTRACT_REGION_MOST - (int64_t)s->off);
             }
             any.flags = VALUE_LENGTH;
             any.index = s->index;
@@ -457,9 +457,10 @@ static bool prove_packet(struct verifier *v, void *self, struct value *value, ui
     if (value->kind != V_PACKET || value->id != p->id || value->index != p->region || value->limit >= p->limit)
         return false;
     value->limit = p->limit;
-    /* no packet is longer than 64 KiB, so its base cannot be closer to that than what follows it */
-    if (value->n.smax > (int64_t)(0xffff - p->limit)) {
-        struct scalar most = scalar_srange(INT64_MIN, (int64_t)(0xffff - p->limit)), n = value->n;
+    /* no region is longer than that, so its base is no closer to it than what follows it */
+    int64_t last = CONTRACT_REGION_MOST - (int64_t)p->limit;
+    if (value->n.smax > last) {
+        struct scalar most = scalar_srange(INT64_MIN, last), n = value->n;
         if (scalar_meet(&n, &most))
             value->n = n;
     }
@@ -469,7 +470,7 @@ static bool prove_packet(struct verifier *v, void *self, struct value *value, ui
 /* `limit` bytes exist from the base that packet pointers of `id` share. */
 static void prove(struct verifier *v, uint32_t id, uint16_t region, int64_t limit)
 {
-    if (limit > 0 && limit <= 0xffff) {
+    if (limit > 0 && limit <= CONTRACT_REGION_MOST) {
         struct proven proven = {id, region, (uint32_t)limit};
         if (!id && region == REGION_PACKET && v->now.g.base_range < proven.limit)
             v->now.g.base_range = proven.limit;

@@ -82,6 +82,18 @@ static inline struct value value_pointer(enum value_kind kind, unsigned index, i
     return v;
 }
 
+/* The least and the greatest offset of `off` bytes behind a pointer; they wrap where the variable part is not bounded,
+ * which is to be asked first. */
+static inline int64_t value_low(const struct value *v, int64_t off)
+{
+    return (int64_t)((uint64_t)v->n.smin + (uint64_t)((int64_t)v->off + off));
+}
+
+static inline int64_t value_high(const struct value *v, int64_t off)
+{
+    return (int64_t)((uint64_t)v->n.smax + (uint64_t)((int64_t)v->off + off));
+}
+
 static inline bool value_is_pointer(const struct value *v)
 {
     return v->kind > V_NUMBER;

@@ -59,7 +59,8 @@ static void find_thresholds(struct widening *w, const struct saved *old)
     struct verifier *v = w->v;
     const struct place *place = &v->places[v->flow[v->insn].place];
     uint32_t from = place->loop_begin, to = place->loop_end;
-    static const uint64_t usual[] = {0, 0xffff, 0x1ffff, INT32_MAX, UINT32_MAX, INT64_MAX, UINT64_MAX};
+    static const uint64_t usual[] = {
+        0, 0xffff, CONTRACT_REGION_MOST, 2 * CONTRACT_REGION_MOST + 1, INT32_MAX, UINT32_MAX, INT64_MAX, UINT64_MAX};
     for (size_t i = 0; i < sizeof usual / sizeof *usual; i++)
         add_threshold(w, usual[i]);
     for (uint32_t i = from; i <= to && i < v->image->insn_count && w->count + 16 < THRESHOLDS; i++) {
@@ -238,8 +239,8 @@ static struct value join_value(struct widening *w, const struct value *old, cons
     if (old->kind == V_PACKET) {
         int64_t limit = (int64_t)now->limit - shift;
         r.limit = limit < 0 ? 0 : limit < old->limit ? (uint32_t)limit : old->limit;
-        struct scalar most = scalar_srange(INT64_MIN, 0xffff - (int64_t)r.limit), n = r.n;
-        if (r.limit && scalar_meet(&n, &most)) /* these bytes exist, and no packet is longer than 64 KiB */
+        struct scalar most = scalar_srange(INT64_MIN, CONTRACT_REGION_MOST - (int64_t)r.limit), n = r.n;
+        if (r.limit && scalar_meet(&n, &most)) /* these bytes exist, and no region is longer */
             r.n = n;
         r.id = same_place && !old->id && !now->id
                    ? 0
